@@ -1,0 +1,32 @@
+"""The engine of the operations handbook.
+
+Facts (`snippets/`) flow into pages (`docs/`, `runbooks/`), pages into verdicts, verdicts into a report, and the
+report back onto the site as data. A module imports only from the ones above it in this list:
+
+    problem    one thing that is wrong: where, what, hint
+    facts      where the checkout is, and the values in snippets/
+    page       a Markdown page: front matter, includes, blocks
+    control    client of the mock node's control listener
+    ports      free ports on loopback
+    prometheus a real Prometheus that scrapes one node
+    target     the node that pages run against: the mock, or a live one
+    session    one bash per page, blocks in order
+    examples   checks of blocks that are not run: json, yaml, promql, toml
+    queries    checks of promql blocks
+    compare    what a block printed against what the page shows
+    program    runs a python block
+    runner     runs a page's blocks in order and gives each a verdict
+    report     verdicts to build/report.json and back
+    rewrite    new content into output blocks
+    runbook    the contract of a runbook page: front matter and sections
+    names      names that pages may not use, and the names that were meant
+    ledger     the built site against blocks and verdicts
+    plugin     pytest: collects pages, runs blocks
+    website    MkDocs: publishes runbooks and schemas, puts verdicts on blocks
+    macros     facts as tables inside pages
+    verify     `handbook verify`: pages through pytest, with progress and report
+    serve      `handbook serve`: node, pages, site
+    node/      the mock node
+"""
+
+__version__ = "0.1.0"

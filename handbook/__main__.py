@@ -1,0 +1,90 @@
+"""The command line. Each command imports what it needs when it runs, so that `handbook node` starts at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="the-block-handbook")
+def main() -> None:
+    """The Block's operations handbook: its mock node, its checks, its site."""
+
+
+@main.command()
+@click.option("--rpc-addr", default="127.0.0.1:3030", show_default=True, help="JSON-RPC; port 0 takes a free one")
+@click.option("--metrics-addr", help="Prometheus text, on any path")
+@click.option("--control-addr", help="mock.* methods: clock, epochs, funds, journal, faults")
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("node-data"), show_default=True)
+@click.option("--treasury-balance", type=click.IntRange(min=0), help="one accrual of N, on an empty data directory")
+@click.option("--clock", type=click.IntRange(min=0), metavar="UNIX", help="freeze the clock there")
+@click.option("--treasury-executor", is_flag=True, help="pay matured disbursements")
+@click.option("--treasury-key", metavar="ID", help="key id of the executor; the mock needs no key file")
+@click.option("--treasury-executor-id", metavar="TEXT", help="lease holder  [default: treasury-<process id>]")
+@click.option("--treasury-poll-interval", type=click.IntRange(min=1), default=15, show_default=True, metavar="S")
+@click.option("--treasury-executor-lease", type=click.IntRange(min=5), default=60, show_default=True, metavar="S")
+def node(**options: object) -> None:
+    """Run the mock node: it answers as the real one does, and keeps its state through kill -9."""
+    from handbook.node.config import Config
+    from handbook.node.server import main as serve_node
+
+    serve_node(Config(**options))  # type: ignore[arg-type]  # click checked them
+
+
+@main.command()
+@click.argument("pages", nargs=-1)
+@click.option("--update", is_flag=True, help="write what blocks print into their output blocks; read the diff")
+@click.option("--node", metavar="URL", help="run on this node: read blocks only")
+@click.option("--allow-writes", is_flag=True, help="with --node: also write blocks, never destructive ones")
+@click.option("--report", type=click.Path(path_type=Path), help="default: build/report.json")
+@click.option("--junit", type=click.Path(path_type=Path))
+def verify(pages: tuple[str, ...], update: bool, node: str | None, allow_writes: bool, report: Path | None,
+           junit: Path | None) -> None:  # fmt: skip
+    """Run the blocks of PAGES, or of all pages, and say which hold."""
+    from handbook import report as reports
+    from handbook.target import Addresses
+    from handbook.verify import verify as run
+
+    progress = run(
+        pages,
+        node=Addresses(node) if node else None,
+        allow_writes=allow_writes,
+        update=update,
+        report=report or (None if node else reports.PATH),
+        junit=junit,
+    )
+    for failure in progress.failures:
+        click.echo(f"\n{failure}", err=True)
+    click.echo(progress.summary())
+    sys.exit(1 if progress.failures else 0)
+
+
+@main.command()
+def build() -> None:
+    """Build the site into build/site, strictly, with the verdicts of build/report.json on it."""
+    from handbook.serve import SITE, build_site
+
+    build_site()
+    click.echo(f"site in {SITE}")
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True)
+@click.option("--node-port", default=3030, show_default=True, envvar="NODE_PORT")
+@click.option("--control-port", default=3031, show_default=True, envvar="CONTROL_PORT")
+@click.option("--metrics-port", default=9898, show_default=True, envvar="METRICS_PORT")
+@click.option("--once", is_flag=True, help="end after the summary, without serving")
+def serve(host: str, port: int, node_port: int, control_port: int, metrics_port: int, once: bool) -> None:
+    """Start the mock node, run every page against it, build the site with its verdicts, serve it."""
+    from handbook.serve import serve as run
+    from handbook.target import Ports
+
+    sys.exit(run(host, port, Ports(node_port, control_port, metrics_port), stay=not once))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Compares what a block printed with what the page shows."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Any
+
+from handbook.page import Block
+
+
+def compare_output(block: Block, got: str) -> str:
+    """What differs between an output block and `got`, beginning with `page:line:`; empty if nothing does.
+
+    JSON is compared as JSON, member by member; `compare="shape"` on the fence looks at names and types only.
+    """
+    expected = block.text.rstrip("\n")
+    if block.lang == "json":
+        return _compare_json(block, expected, got)
+    return "" if expected == got else f"{block.where}: the block above prints something else\n{_diff(expected, got)}"
+
+
+def _compare_json(block: Block, expected: str, got: str) -> str:
+    try:
+        actual = json.loads(got)
+    except json.JSONDecodeError:
+        return f"{block.where}: expected JSON, got:\n{indent(got)}"
+    try:
+        wanted = json.loads(expected)
+    except json.JSONDecodeError as error:
+        return f"{block.page}:{block.body_line + error.lineno - 1}: not JSON: {error.msg}\n  got:\n{indent(got)}"
+    found = difference(wanted, actual, exact=block.attrs.get("compare") != "shape")
+    if not found:
+        return ""
+    return f"{block.where}: {found}\n" + _diff(_pretty(wanted), _pretty(actual))
+
+
+def difference(expected: Any, got: Any, path: str = "$", exact: bool = True) -> str:
+    """The first difference of two JSON values, as `$.path: expected …, got …`; empty if there is none.
+
+    With `exact=False` only member names and types count. 1 and 1.0 differ, True and 1 differ.
+    """
+    if type(expected) is not type(got):
+        return f"{path}: expected {json.dumps(expected)}, got {json.dumps(got)}"
+    if isinstance(expected, dict):
+        if missing := [key for key in expected if key not in got]:
+            return f"{path}.{missing[0]}: expected, but not there"
+        if extra := [key for key in got if key not in expected]:
+            return f"{path}.{extra[0]}: not expected, but there"
+        for key, value in expected.items():
+            if found := difference(value, got[key], f"{path}.{key}", exact):
+                return found
+        return ""
+    if isinstance(expected, list):
+        if exact and len(expected) != len(got):
+            return f"{path}: expected {len(expected)} elements, got {len(got)}"
+        for index, (left, right) in enumerate(zip(expected, got, strict=False)):
+            if found := difference(left, right, f"{path}[{index}]", exact):
+                return found
+        return ""
+    if exact and expected != got:
+        return f"{path}: expected {json.dumps(expected)}, got {json.dumps(got)}"
+    return ""
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=1, sort_keys=True)
+
+
+def _diff(expected: str, got: str) -> str:
+    lines = difflib.unified_diff(expected.splitlines(), got.splitlines(), "expected", "got", lineterm="", n=2)
+    return "\n".join("  " + line for line in lines)
+
+
+def indent(text: str) -> str:
+    return "\n".join("    " + line for line in text.rstrip("\n").splitlines())

@@ -1,0 +1,102 @@
+"""`handbook serve`: the mock node, every page run against it, the site with its verdicts, served until Ctrl-C."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from handbook import facts, report
+from handbook.control import Control
+from handbook.target import DEFAULT_NODE, MockProcess, Ports
+from handbook.verify import verify
+
+SITE = facts.ROOT / "build" / "site"
+
+
+class Site(SimpleHTTPRequestHandler):
+    """Serves the built site, its own 404 page included, without a log line per request."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        page = SITE / "404.html"
+        if code != 404 or not page.is_file():
+            return super().send_error(code, message, explain)
+        body = page.read_bytes()
+        self.send_response(404)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        return None
+
+
+def build_site(strict: bool = True) -> None:
+    """Builds `build/site`. Raises ClickException with what MkDocs said."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--clean"] + (["--strict"] if strict else [])
+    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=facts.ROOT, env=env, capture_output=True, text=True, check=False)
+    said = (done.stdout + done.stderr).strip()
+    if done.returncode:
+        raise click.ClickException(f"the site does not build:\n{said}")
+    if said:
+        click.echo(said)
+
+
+def serve(host: str, port: int, ports: Ports, stay: bool = True) -> int:
+    """Exit status: 0 when every block passed or is excused. With `stay=False` it ends after the summary."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        server = ThreadingHTTPServer((host, port), partial(Site, directory=str(SITE)), bind_and_activate=False)
+        server.allow_reuse_address = True
+        server.server_bind()
+    except OSError as error:
+        why = "is in use" if error.errno == errno.EADDRINUSE else str(error)
+        raise click.ClickException(f"http://{host}:{port} {why}\n  hint: make run PORT=8001") from None
+    data = facts.ROOT / "build" / "node"
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
+    started = time.monotonic()
+    try:
+        node = MockProcess(data, ports)
+    except RuntimeError as error:
+        raise click.ClickException(f"{error}\n  hint: NODE_PORT, CONTROL_PORT and METRICS_PORT choose others") from None
+    try:
+        click.echo(f"mock node {node.addresses.node}  control {node.addresses.control}  metrics {node.addresses.metrics}")
+        report.PATH.unlink(missing_ok=True)
+        progress = verify(node=node.addresses, report=report.PATH, junit=facts.ROOT / "build" / "junit.xml")
+        for failure in progress.failures:
+            click.echo(f"\n{failure}", err=True)
+        build_site(strict=not progress.failures)
+        assert node.addresses.control
+        Control(node.addresses.control).call("mock.reset", {**DEFAULT_NODE, "clock": None})
+        where = f"http://{host}:{server.server_address[1]}"
+        click.echo(f"{progress.summary()} in {time.monotonic() - started:.0f} s; site at {where}  (Ctrl-C stops all)")
+        sys.stdout.flush()
+        if stay:
+            server.server_activate()
+            server.serve_forever(poll_interval=0.2)
+        return 1 if progress.failures else 0
+    except KeyboardInterrupt:
+        click.echo("\nstopped")
+        return 0
+    finally:
+        server.server_close()
+        node.stop()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

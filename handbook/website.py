@@ -1,0 +1,153 @@
+"""MkDocs hooks: publishes what lies outside `docs/`, puts verdicts on blocks, and checks the ledger.
+
+`runbooks/`, `monitoring/README.md`, `CONTRIBUTING.md` and `snippets/schemas/` stay where they belong and are published
+from there. A block's mark comes from `build/report.json`, and only if the report holds a verdict for that very content.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page as SitePage
+
+from handbook import facts, ledger, report
+from handbook import page as pages
+
+log = logging.getLogger("mkdocs.plugins.handbook")
+ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "monitoring/README.md": "monitoring.md"}
+"""Pages outside docs/ and runbooks/: file in the checkout → page of the site."""
+DIV = re.compile(r'<div class="[^"]*\bhighlight\b[^"]*"[^>]*\bdata-block="([^"]+)"[^>]*>')
+
+_state: dict[str, Any] = {}
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    try:
+        _state.update(report=report.read(), problems=[], blocks=0)
+    except ValueError as error:
+        raise PluginError(str(error)) from None
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    published = {str(p.relative_to(facts.ROOT)): f"runbooks/{p.name}" for p in _runbooks()}
+    for source, uri in {**published, **ELSEWHERE}.items():
+        if (facts.ROOT / source).is_file():
+            files.append(File.generated(config, uri, abs_src_path=str(facts.ROOT / source)))
+    for schema in sorted((facts.SNIPPETS / "schemas").glob("*.json")):
+        files.append(File.generated(config, f"schemas/{schema.name}", abs_src_path=str(schema)))
+    return files
+
+
+def _runbooks() -> list[Path]:
+    return [p for p in sorted((facts.ROOT / "runbooks").glob("*.md")) if not p.name.startswith("_")]
+
+
+def on_page_markdown(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
+    """Writes each block's id into its fence, so that the drawn block can be found again."""
+    source = _source(page)
+    _state["blocks"] += len(source.blocks)
+    return tag_blocks(source, markdown)
+
+
+def tag_blocks(source: pages.Page, markdown: str) -> str:
+    """`markdown` (the page's, after macros) with `data-block="ID"` on each fence."""
+    lines = markdown.split("\n")
+    found = [(n, f) for kind, n, f in pages.walk(source.path, lines, 0) if kind == "fence"]
+    if len(found) != len(source.blocks):
+        raise PluginError(f"{source.path}: {len(found)} fences after macros, {len(source.blocks)} blocks in the source")
+    for (number, (indent, _, _, _)), block in zip(found, source.blocks, strict=True):
+        fence = pages.FENCE.match(lines[number - 1])
+        assert fence
+        shown = {k: v for k, v in block.attrs.items() if k in ("title", "hl_lines", "linenums")}
+        attributes = " ".join(f'{k}="{v}"' for k, v in {**shown, "data-block": block.id}.items())
+        classes = "".join(f".{name} " for name in (block.lang, *block.classes, f"effect-{block.effect}"))
+        lines[number - 1] = f"{indent}{fence['fence']}{{{classes}{attributes}}}"
+    return "\n".join(lines)
+
+
+def on_page_content(html: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
+    source = _source(page)
+    blocks = {block.id: block for block in source.blocks}
+    marked = DIV.sub(lambda m: m[0] + _mark(source, blocks[m[1]]), html)
+    return _header(source) + marked if source.blocks or "alert" in source.meta else marked
+
+
+def on_post_page(output: str, page: SitePage, config: MkDocsConfig) -> str:
+    source = _source(page)
+    _state["problems"] += ledger.check_page(source, output)
+    found: report.Report | None = _state["report"]
+    if found:
+        _state["problems"] += [
+            f"{block.where}: no verdict for this block in build/report.json"
+            for block in source.blocks
+            if found.find(block.page, block.id, block.hash) is None
+        ]
+    return output
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """A warning for each hole: `mkdocs build --strict` fails, `mkdocs serve` goes on."""
+    problems = _state["problems"]
+    for problem in problems:
+        log.warning(problem)
+    if not problems:
+        log.info("ledger: %d blocks, every one shown and accounted for", _state["blocks"])
+
+
+def _source(page: SitePage) -> pages.Page:
+    """The page as the engine reads it."""
+    path = Path(page.file.abs_src_path or "")
+    key = ("page", str(path))
+    if key not in _state or page.file.abs_src_path is None:
+        try:
+            _state[key] = pages.read_page(path)
+        except pages.PageError as error:
+            raise PluginError(str(error)) from None
+    found: pages.Page = _state[key]
+    return found
+
+
+def _entry(source: pages.Page, block: pages.Block) -> report.Entry | None:
+    whole: report.Report | None = _state["report"]
+    return whole.find(source.path, block.id, block.hash) if whole else None
+
+
+def _mark(source: pages.Page, block: pages.Block) -> str:
+    entry = _entry(source, block)
+    effect = "" if block.effect == "read" else f'<strong class="effect">{block.effect}s</strong> '
+    if entry is None:
+        return f'<span class="verdict">{effect}not verified</span>'
+    text = {
+        "passed": f"✓ verified on {entry.build}, {entry.at[:10]}",
+        "excused": f"○ not run: {entry.message}",
+        "failed": f"✗ failed on {entry.build}, {entry.at[:10]}",
+    }[entry.outcome]
+    return f'<span class="verdict {entry.outcome}">{effect}{escape(text)}</span>'
+
+
+def _header(source: pages.Page) -> str:
+    """What the run says of the page as a whole; for a runbook also what its front matter says."""
+    entries = [_entry(source, block) for block in source.blocks]
+    known = [entry for entry in entries if entry]
+    if not known:
+        said = f"{len(entries)} blocks, not verified: this site was built without a report."
+    else:
+        counts = {o: sum(e.outcome == o for e in known) for o in report.OUTCOMES}
+        parts = [f"{counts['passed']} of {len(entries)} blocks verified"]
+        parts += [f"{counts[o]} {o}" for o in ("failed", "excused") if counts[o]]
+        said = f"{', '.join(parts)} on {known[0].build}, {max(e.at for e in known)[:10]}."
+    line = f'<p class="page-verdict">{escape(said)}</p>' if entries else ""
+    if "alert" not in source.meta:
+        return line
+    meta = source.meta
+    chip = f'<span class="severity {escape(meta["severity"])}">{escape(meta["severity"])}</span>'
+    facts_ = f"<code>{escape(str(meta['alert']))}</code> · {escape(meta['component'])} · owner {escape(meta['owner'])}"
+    return f'<p class="runbook-card">{chip} {facts_} · {escape(meta["blast_radius"])}</p>{line}'
