@@ -1,0 +1,79 @@
+"""Unit tests of the rules: run by promtool, and complete.
+
+promtool passes a test file without tests, a test of an alert that does not exist, and a rule that no test names.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+
+from handbook import document, promql, tool
+from handbook.document import Document, Unreadable
+from handbook.problem import Problem
+from handbook.rules import Rule
+
+
+@dataclass
+class _Seen:
+    """Times, in seconds by test, at which a rule was expected to be there and not to be there."""
+
+    there: set[tuple[int, float]] = field(default_factory=set)
+    silent: set[tuple[int, float]] = field(default_factory=set)
+
+
+def check_rule_tests(file: Path, rules: tuple[Rule, ...]) -> list[Problem]:
+    """promtool's verdict, then: every rule is seen there, and seen silent one evaluation before, in the same test."""
+    try:
+        found = document.read(file)
+        said = tool.run("promtool", "test", "rules", file.name, directory=file.absolute().parent)
+    except Unreadable as error:
+        return [error.problem]
+    except tool.MissingTool as missing:
+        return [missing.problem]
+    if said.status:
+        return [Problem(found.path, f"promtool test rules fails:\n{said.output.rstrip()}")]
+    seen, problems = _expectations(found, {rule.name for rule in rules})
+    step = promql_parser.parse_duration(found.data.get("evaluation_interval", "1m")).total_seconds()
+    for rule in rules:
+        one = seen[rule.name]
+        if not one.there:
+            problems.append(Problem(rule.where, f"{rule.name}: no test expects it", f"add one to {found.path}"))
+        elif not any((test, time - step) in one.silent for test, time in one.there):
+            message = f"{rule.name}: no test expects silence one evaluation ({step:g} s) before it"
+            problems.append(Problem(rule.where, message, f"add one to {found.path}"))
+    return problems
+
+
+def _expectations(found: Document, names: set[str]) -> tuple[dict[str, _Seen], list[Problem]]:
+    seen: dict[str, _Seen] = defaultdict(_Seen)
+    problems: list[Problem] = []
+    for number, test in enumerate(found.data.get("tests") or []):
+        for position, one in enumerate(test.get("alert_rule_test") or []):
+            where = found.where("tests", number, "alert_rule_test", position)
+            _note(seen[one["alertname"]], number, one, one.get("exp_alerts"))
+            if one["alertname"] not in names:
+                problems.append(Problem(where, f"{one['alertname']} is no alert of the rule files"))
+        for one in test.get("promql_expr_test") or []:
+            for node in promql.nodes(promql.parse(one["expr"])):
+                if isinstance(node, promql_parser.VectorSelector) and (name := promql.series_of(node)):
+                    _note(seen[name], number, one, one.get("exp_samples"))
+    return seen, problems
+
+
+def _note(seen: _Seen, number: int, test: dict[str, Any], expected: list[Any] | None) -> None:
+    time = promql_parser.parse_duration(str(test["eval_time"])).total_seconds()
+    (seen.there if expected else seen.silent).add((number, time))
+
+
+def fired(file: Path) -> list[dict[str, str]]:
+    """Labels of every alert that the tests expect: promtool has proved that the rules produce just these."""
+    labels = []
+    for test in document.read(file).data.get("tests") or []:
+        for one in test.get("alert_rule_test") or []:
+            labels += [{**alert["exp_labels"], "alertname": one["alertname"]} for alert in one.get("exp_alerts") or []]
+    return labels
