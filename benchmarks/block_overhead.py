@@ -68,7 +68,9 @@ def main() -> None:
         for name, found in times.items():
             median = statistics.median(found)
             per_block = (median - base["ours" if name.startswith("handbook") else "plain"]) / total * 1000
-            print(f"{name:30} {median:6.2f} s  ratio {median / plain:5.2f}  {per_block:6.2f} ms per block after start-up")
+            print(
+                f"{name:30} {median:6.2f} s  ratio {median / plain:5.2f}  {per_block:6.2f} ms per block after start-up"
+            )
         print(f"start-up with one block: plain {base['plain']:.2f} s, ours {base['ours']:.2f} s")
 
 

@@ -5,15 +5,24 @@ report back onto the site as data. A module imports only from the ones above it 
 
     problem    one thing that is wrong: where, what, hint
     facts      where the checkout is, and the values in snippets/
+    document   a YAML or JSON file whose every value knows its line
+    tool       promtool and amtool
+    catalogue  snippets/metrics.yml
+    promql     what is wrong with a query although it parses
+    rules      rule files
+    rule_tests their unit tests
+    alertmanager  routes, receivers, templates
+    renumber   new panel ids for a dashboard
+    dashboards Grafana dashboards
     page       a Markdown page: front matter, includes, blocks
     control    client of the mock node's control listener
     ports      free ports on loopback
     prometheus a real Prometheus that scrapes one node
     target     the node that pages run against: the mock, or a live one
     session    one bash per page, blocks in order
+    compare    what a block printed against what the page shows
     examples   checks of blocks that are not run: json, yaml, promql, toml
     queries    checks of promql blocks
-    compare    what a block printed against what the page shows
     program    runs a python block
     runner     runs a page's blocks in order and gives each a verdict
     report     verdicts to build/report.json and back

@@ -41,8 +41,9 @@ def node(**options: object) -> None:
 @click.option("--allow-writes", is_flag=True, help="with --node: also write blocks, never destructive ones")
 @click.option("--report", type=click.Path(path_type=Path), help="default: build/report.json")
 @click.option("--junit", type=click.Path(path_type=Path))
-def verify(pages: tuple[str, ...], update: bool, node: str | None, allow_writes: bool, report: Path | None,
-           junit: Path | None) -> None:  # fmt: skip
+def verify(
+    pages: tuple[str, ...], update: bool, node: str | None, allow_writes: bool, report: Path | None, junit: Path | None
+) -> None:
     """Run the blocks of PAGES, or of all pages, and say which hold."""
     from handbook import report as reports
     from handbook.target import Addresses
@@ -84,6 +85,28 @@ def serve(host: str, port: int, node_port: int, control_port: int, metrics_port:
     from handbook.target import Ports
 
     sys.exit(run(host, port, Ports(node_port, control_port, metrics_port), stay=not once))
+
+
+@main.group()
+def dashboards() -> None:
+    """Work on Grafana dashboards."""
+
+
+@dashboards.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--from", "start", type=click.IntRange(min=1), required=True, help="first id of the range of 100")
+def renumber(file: Path, start: int) -> None:
+    """Give panels outside the range new ids; ids that are no panels stay."""
+    from handbook.document import Unreadable
+    from handbook.renumber import renumber_file
+
+    try:
+        moved = renumber_file(file, start)
+    except Unreadable as error:
+        raise click.ClickException(str(error.problem)) from None
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{file}: {len(moved)} panels renumbered" + "".join(f"\n  {old} -> {new}" for old, new in moved.items()))
 
 
 if __name__ == "__main__":

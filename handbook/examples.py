@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import configparser
 import json
-import shutil
-import subprocess
 import tempfile
 import tomllib
 from functools import cache
@@ -19,7 +17,8 @@ import jsonschema
 import yaml
 from referencing import Registry, Resource
 
-from handbook import facts
+from handbook import facts, tool
+from handbook.compare import indent
 from handbook.page import Block
 
 TOOLS = {
@@ -27,7 +26,6 @@ TOOLS = {
     "promtool-config": ("promtool", "check", "config", "--syntax-only"),
     "amtool": ("amtool", "check-config"),
 }
-PACKAGES = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
 
 
 def check_json(block: Block) -> list[str]:
@@ -54,7 +52,7 @@ def check_yaml(block: Block) -> list[str]:
         return _against_schema(block, document)
     if "tool" in block.attrs:
         return _with_tool(block)
-    return [f'{block.where}: a YAML example names neither schema= nor tool=\n  hint: tools: {", ".join(TOOLS)}']
+    return [f"{block.where}: a YAML example names neither schema= nor tool=\n  hint: tools: {', '.join(TOOLS)}"]
 
 
 def check_toml(block: Block) -> list[str]:
@@ -95,26 +93,22 @@ def validator(name: str) -> jsonschema.Draft202012Validator:
 
 
 def _with_tool(block: Block) -> list[str]:
-    tool = block.attrs["tool"]
-    if tool not in TOOLS:
-        return [f"{block.where}: no tool {tool!r}\n  hint: one of {', '.join(TOOLS)}"]
-    command = TOOLS[tool]
-    if shutil.which(command[0]) is None:
-        return [f"{block.where}: {command[0]} is not installed\n  hint: apt-get install {PACKAGES[command[0]]}"]
+    name = block.attrs["tool"]
+    if name not in TOOLS:
+        return [f"{block.where}: no tool {name!r}\n  hint: one of {', '.join(TOOLS)}"]
+    program, *arguments = TOOLS[name]
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "example.yml")
         file.write_text(block.text)
-        done = subprocess.run([*command, str(file)], capture_output=True, text=True, timeout=30, check=False)
-    said = (done.stdout + done.stderr).replace(str(file), "example").strip()
-    if done.returncode:
-        return [f"{block.where}: {command[0]} rejects it:\n{_indent(said)}"]
-    if " 0 rules found" in said:
-        return [f"{block.where}: {command[0]} found no rule in it"]
+        try:
+            said = tool.run(program, *arguments, str(file))
+        except tool.MissingTool as missing:
+            return [f"{block.where}: {missing.problem}"]
+    if said.status:
+        return [f"{block.where}: {program} rejects it:\n{indent(said.output.replace(str(file), 'example').strip())}"]
+    if " 0 rules found" in said.output:
+        return [f"{block.where}: {program} found no rule in it"]
     return []
-
-
-def _indent(text: str) -> str:
-    return "\n".join("  " + line for line in text.splitlines())
 
 
 CHECKS = {"json": check_json, "yaml": check_yaml, "toml": check_toml, "ini": check_ini}

@@ -4,38 +4,84 @@ from __future__ import annotations
 
 from typing import Any
 
-from handbook import facts, runbook
+from handbook import facts, rules, runbook
+
+AREAS = {
+    "rpc": "RPC",
+    "governance": "governance of disbursements",
+    "executor": "executor",
+    "cli": "command line",
+    "storage": "storage",
+    "metrics": "metrics",
+}
 
 
 def define_env(env: Any) -> None:
     """Called by mkdocs-macros with its environment."""
     env.macro(runbook_table)
+    env.macro(deviation_overview)
     env.macro(deviation_table)
+    env.macro(retired_table)
 
 
 def runbook_table() -> str:
-    """Alert, severity, what it means, from the runbooks' front matter."""
+    """Every alert, worst first, with the runbook that its `runbook_url` leads to."""
+    books = {book.slug: book for book in runbook.all_runbooks()}
+    alerts = [rule for rule in rules.load_rules(facts.ROOT / "monitoring" / "alert_rules.yml") if rule.alert]
     rows = ["| alert | severity | runbook | blast radius |", "|---|---|---|---|"]
-    for book in runbook.all_runbooks():
-        m = book.meta
+    for rule in sorted(alerts, key=lambda rule: rules.SEVERITIES.index(rule.labels["severity"])):
+        book = books[rule.slug]
         rows.append(
-            f"| `{m['alert']}` | {m['severity']} | [{book.title}]({book.page.file.name}) | {m['blast_radius']} |"
+            f"| `{rule.name}` | {rule.labels['severity']} | [{book.title}]({book.page.file.name}) "
+            f"| {book.meta['blast_radius']} |"
         )
     return "\n".join(rows)
 
 
+def deviation_overview() -> str:
+    """One line per deviation, the dangerous ones first, each linked to its section."""
+    rows = ["| | what differs | area | you lose |", "|---|---|---|---|"]
+    for entry in sorted(facts.load("deviations.yml"), key=lambda e: (rules.SEVERITIES.index(e["severity"]), e["id"])):
+        loss = _cell(entry["danger"].split(". ")[0].removesuffix("."))
+        link = f"[{entry['id']}](#{entry['id'].lower()})"
+        rows.append(f"| {_severity(entry)} | {link} {_cell(entry['title'])} | {entry['area']} | {loss} |")
+    return "\n".join(rows)
+
+
 def deviation_table() -> str:
-    """`deviations.yml` as one section per entry."""
+    """`deviations.yml` as one section per entry, under a heading per area."""
     parts = []
-    for entry in facts.load("deviations.yml"):
-        parts.append(
-            f"### {entry['id']}: {entry['title']} {{ #{entry['id'].lower()} }}\n\n"
-            f"| | |\n|---|---|\n"
-            f"| Builds | {', '.join(f'`{b}`' for b in entry['builds'])} |\n"
-            f"| The contract | {entry['contract']} |\n"
-            f"| Observed | {entry['observed']} |\n"
-            f"| Danger | {entry['danger']} |\n"
-            f"| Workaround | {entry['workaround']} |\n"
-            f"| Evidence | {entry['evidence']} |\n"
-        )
+    entries = facts.load("deviations.yml")
+    for area in dict.fromkeys(entry["area"] for entry in entries):
+        parts.append(f"## Deviations: {AREAS[area]} {{ #area-{area} }}\n")
+        parts += [_deviation(entry) for entry in entries if entry["area"] == area]
     return "\n".join(parts)
+
+
+def retired_table() -> str:
+    """What not to write, what to write, why: `retired.yml`."""
+    rows = ["| not | but | because |", "|---|---|---|"]
+    for entry in facts.load("retired.yml"):
+        rows.append(f"| `{entry['name']}` | {_cell(entry['meant'])} | {_cell(entry['why'])} |")
+    return "\n".join(rows)
+
+
+def _deviation(entry: dict[str, Any]) -> str:
+    builds = ", ".join(f"`{build}`" for build in entry["builds"])
+    marks, how = entry["evidence"].split(" ", 1)
+    rehearse = f"**Rehearse:** on the mock, with the fault `{entry['fault']}`.\n\n" if entry["fault"] else ""
+    return (
+        f"### {entry['id']}: {entry['title']} {{ #{entry['id'].lower()} }}\n\n"
+        f"{_severity(entry)} evidence [`{marks}`](#evidence-marks) {how}\n\n"
+        f"| Build {builds} | Contract |\n|---|---|\n| {_cell(entry['observed'])} | {_cell(entry['contract'])} |\n\n"
+        f"**You lose:** {entry['danger']}\n\n"
+        f"**Do:** {entry['workaround']}\n\n{rehearse}"
+    )
+
+
+def _severity(entry: dict[str, Any]) -> str:
+    return f'<span class="severity {entry["severity"]}">{entry["severity"]}</span>'
+
+
+def _cell(text: str) -> str:
+    return str(text).replace("|", "\\|")

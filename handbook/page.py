@@ -22,14 +22,27 @@ from handbook import facts
 FENCE = re.compile(r"^(?P<indent>[> \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^\n]*?)[ \t]*$")
 BRACES = re.compile(r"^(?P<lang>[\w+#.-]*)[ \t]*\{(?P<attrs>[^\n]*)\}$")
 PLAIN = re.compile(r"^\.?(?P<lang>[\w+#.-]+)$")
-ATTRIBUTE = re.compile(r"""\.(?P<cls>[\w-]+)|(?P<key>[\w-]+)=(?:"(?P<value>[^"]*)"|'(?P<single>[^']*)')|(?P<stray>\S+)""")
+ATTRIBUTE = re.compile(
+    r"""\.(?P<cls>[\w-]+)|(?P<key>[\w-]+)=(?:"(?P<value>[^"]*)"|'(?P<single>[^']*)')|(?P<stray>\S+)"""
+)
 HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 HEADING_ID = re.compile(r"\{:?[ \t]*#([\w-]+)[^}]*\}[ \t]*$")
 INCLUDE = re.compile(r'^(?P<indent>[ \t]*)--8<--[ \t]+"(?P<path>[^"]+)"[ \t]*$')
 
 ATTRIBUTES = {
-    "effect", "needs", "exit", "timeout", "schema", "tool", "expect", "compare", "excused", "title", "hl_lines", "linenums",
-}  # fmt: skip
+    "effect",
+    "needs",
+    "exit",
+    "timeout",
+    "schema",
+    "tool",
+    "expect",
+    "compare",
+    "excused",
+    "title",
+    "hl_lines",
+    "linenums",
+}
 EFFECTS = ("read", "write", "destructive")
 
 

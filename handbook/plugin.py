@@ -97,7 +97,7 @@ class Run:
             run.close()
             if run.rewrites:
                 count = rewrite(run.page.file, ((r.block, r.text) for r in run.rewrites))
-                self.config.get_terminal_writer().line(f"{run.page.path}: {count} output blocks rewritten")
+                print(f"{run.page.path}: {count} output blocks rewritten")
             run.target.close()
         if self._mock:
             self._mock.stop()
@@ -187,7 +187,7 @@ class BlockItem(pytest.Item):
         return self.path, self.block.line - 1, f"{self.block.where} {self.block.id}"
 
 
-class PythonItem(MarkdownInlinePythonItem):  # type: ignore[misc]  # pytest-markdown-docs has no types for it
+class PythonItem(MarkdownInlinePythonItem):
     """A python block: an item of pytest-markdown-docs that runs in its page's session."""
 
     page: pages.Page
@@ -207,7 +207,7 @@ class PythonItem(MarkdownInlinePythonItem):  # type: ignore[misc]  # pytest-mark
         return item
 
     def setup(self) -> None:
-        super().setup()
+        super().setup()  # type: ignore[no-untyped-call]  # pytest-markdown-docs has no types for it
         PageRunner.current = self
 
     def reportinfo(self) -> tuple[Path, int, str]:
@@ -215,7 +215,7 @@ class PythonItem(MarkdownInlinePythonItem):  # type: ignore[misc]  # pytest-mark
 
 
 @register_runner()
-class PageRunner(_Runner):  # type: ignore[misc]
+class PageRunner(_Runner):
     """Hands a python block to its page's run, which keeps the order of all languages."""
 
     current: PythonItem

@@ -21,7 +21,7 @@ CONFIG = """
 global: {{ scrape_interval: 1s, scrape_timeout: 900ms, evaluation_interval: 1s }}
 rule_files: ["rules.yml"]
 scrape_configs:
-  - job_name: node
+  - job_name: the-block-node
     static_configs: [{{ targets: ["{target}"] }}]
 """
 
@@ -43,10 +43,15 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{port}"
         with (directory / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [program, f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/data",
-                 f"--web.listen-address=127.0.0.1:{port}"],
-                stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [
+                    program,
+                    f"--config.file={directory}/prometheus.yml",
+                    f"--storage.tsdb.path={directory}/data",
+                    f"--web.listen-address=127.0.0.1:{port}",
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
 
     def wait_for(self, query: str, seconds: float = 15.0) -> list[Any]:
         """The result of `query` as soon as it has one; empty when it has none within `seconds`."""

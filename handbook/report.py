@@ -60,8 +60,9 @@ def add(report: Report, verdicts: Iterable[Verdict], build: str) -> None:
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     fresh: dict[str, list[Entry]] = {}
     for v in verdicts:
-        entry = Entry(v.block.id, v.block.line, v.block.lang, v.block.hash, v.outcome, round(v.seconds, 4), v.message,
-                      build, at)  # fmt: skip
+        entry = Entry(
+            v.block.id, v.block.line, v.block.lang, v.block.hash, v.outcome, round(v.seconds, 4), v.message, build, at
+        )
         fresh.setdefault(v.block.page, []).append(entry)
     report.pages.update(fresh)
 

@@ -1,18 +1,36 @@
-"""The contract of a runbook page: front matter by schema, sections in their order, file named by its alert."""
+"""The contract of a runbook page: front matter by schema, sections in their order, and what each section must hold.
+
+Every message is one line `page:line: what`, with a second line `  hint: …` where there is one to give. Blocks with
+`needs="mock"` set a scene for a rehearsal: they are no command of the operator's and may change the mock anywhere.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from handbook import examples, facts
-from handbook.page import Page, read_page
+from handbook.page import Block, Page, read_page
+from handbook.rules import Rule
 
 SECTIONS = (
-    "Meaning", "Impact", "Confirm", "Diagnose", "Mitigate", "Verify", "If it does not work", "Prevent",
-)  # fmt: skip
+    "Meaning",
+    "Impact",
+    "Confirm",
+    "Diagnose",
+    "Mitigate",
+    "Verify",
+    "If it does not work",
+    "Prevent",
+)
 FIRST_BLOCK_LINE = 40
-"""The first command stands on the first screen: not below this line of the source."""
+"""The first command stands on the first screen: not below this line of the source, folded scenes left out."""
+PROMISES = ("**Undo**", "**Stop if**")
+"""What every step under Mitigate says before an operator takes it."""
+TABLE = re.compile(r"^\|[ :|-]*-[ :|-]*\|$")
 
 
 @dataclass(frozen=True)
@@ -24,8 +42,28 @@ class Runbook:
         return self.page.meta
 
     @property
+    def slug(self) -> str:
+        """The file's name, and the end of every `runbook_url` that leads here."""
+        return self.page.file.stem
+
+    @property
     def title(self) -> str:
-        return next((text for level, text, _, _ in self.page.headings if level == 1), self.page.file.stem)
+        return next((text for level, text, _, _ in self.page.headings if level == 1), self.slug)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A heading and what stands under it, up to the next heading of its level or a higher one."""
+
+    title: str
+    line: int
+    lines: tuple[str, ...]
+    blocks: tuple[Block, ...]
+
+    @property
+    def commands(self) -> list[Block]:
+        """What the operator runs here."""
+        return [b for b in self.blocks if b.lang in ("bash", "python") and not b.is_output and "mock" not in b.needs]
 
 
 def all_runbooks() -> list[Runbook]:
@@ -35,40 +73,111 @@ def all_runbooks() -> list[Runbook]:
 
 
 def check(page: Page) -> list[str]:
-    """What keeps a page from being a runbook, as `page:line: …` lines."""
+    """What keeps a page from being a runbook."""
     problems = [
-        f"{page.path}:1: front matter: {error.json_path}: {error.message}"
-        for error in examples.validator("runbook").iter_errors(page.meta)
+        f"{_meta_line(page, error.absolute_path)}: front matter: {error.json_path}: {error.message}"
+        for error in sorted(examples.validator("runbook").iter_errors(page.meta), key=lambda e: e.json_path)
     ]
-    found = [(text, line) for level, text, _, line in page.headings if level == 2]
-    names = [text for text, _ in found]
-    for section in SECTIONS:
-        if section not in names:
-            problems.append(f"{page.path}:1: no section “{section}”\n  hint: in order: {', '.join(SECTIONS)}")
-    known = [(text, line) for text, line in found if text in SECTIONS]
-    order = [SECTIONS.index(text) for text, _ in known]
-    for (text, line), before, here in zip(known[1:], order, order[1:], strict=False):
-        if here <= before:
-            problems.append(f"{page.path}:{line}: section “{text}” is out of order or there twice")
-    problems += [f"{page.path}:{line}: unknown section “{text}”" for text, line in found if text not in SECTIONS]
-    first = next((block for block in page.blocks if block.lang == "bash"), None)
-    if first is None or first.line > FIRST_BLOCK_LINE:
-        problems.append(f"{page.path}:{first.line if first else 1}: no command on the first screen")
-    for name in ("Confirm", "Mitigate", "Verify"):
-        problems += _section_runs(page, name)
+    parts = list(_parts(page, 2))
+    problems += _sections(page, parts)
+    problems += _first_screen(page)
+    for part in parts:
+        problems += [f"{page.path}:{problem}" for problem in _promises(page, part)]
     return problems
 
 
-def _section_runs(page: Page, name: str) -> list[str]:
-    """A section that tells the operator to act must hold a block that runs; Confirm and Verify must only read."""
-    starts = [(text, line) for level, text, _, line in page.headings if level == 2]
-    for index, (text, line) in enumerate(starts):
-        if text != name:
-            continue
-        end = starts[index + 1][1] if index + 1 < len(starts) else len(page.lines) + 1
-        inside = [b for b in page.blocks if line < b.line < end and b.lang in ("bash", "python") and not b.is_output]
-        if not inside:
-            return [f"{page.path}:{line}: section “{name}” holds no command"]
-        if name != "Mitigate" and any(b.effect != "read" and "mock" not in b.needs for b in inside):
-            return [f"{page.path}:{line}: section “{name}” writes; it may only read"]
-    return []
+def check_links(
+    books: Iterable[Runbook], rules: Iterable[Rule], receivers: Collection[str], drills: Collection[str]
+) -> list[str]:
+    """Both ways between alerts and runbooks; that owners are told, and drills exist.
+
+    `receivers` are Alertmanager's, `drills` the heading ids of the chaos page.
+    """
+    books, alerts = list(books), {rule.name: rule for rule in rules if rule.alert}
+    problems = []
+    for book in books:
+        meta = book.meta
+        rule = alerts.get(meta.get("alert", ""))
+        if rule is None:
+            problems.append(_linked(book, "alert", "no alert rule has this name", alerts))
+        else:
+            if rule.slug != book.slug:
+                problems.append(_linked(book, "alert", f"its rule ({rule.where}) leads to {rule.slug}"))
+            if (severity := rule.labels.get("severity")) != meta.get("severity"):
+                problems.append(_linked(book, "severity", f"its rule ({rule.where}) says {severity}"))
+        if meta.get("owner") not in receivers:
+            problems.append(_linked(book, "owner", "no receiver has this name", receivers))
+        if meta.get("drill") not in drills:
+            problems.append(_linked(book, "drill", "no chaos scenario has this anchor", drills))
+    slugs = {book.slug for book in books}
+    return problems + [
+        f"{rule.where}: {rule.name} leads to runbooks/{rule.slug}.md, which does not exist"
+        for rule in alerts.values()
+        if rule.slug not in slugs
+    ]
+
+
+def _linked(book: Runbook, key: str, what: str, known: Collection[str] = ()) -> str:
+    message = f"{_meta_line(book.page, [key])}: {key} {book.meta.get(key)}: {what}"
+    return message + (f"\n  hint: one of {', '.join(sorted(known))}" if known else "")
+
+
+def _meta_line(page: Page, path: Iterable[str | int]) -> str:
+    """`page:line` of a front matter member; line 1 for one that is not there."""
+    key = f"{next(iter(path), '')}:"
+    return f"{page.path}:{next((n for n, line in enumerate(page.lines, 1) if line.startswith(key)), 1)}"
+
+
+def _first_screen(page: Page) -> list[str]:
+    first = next(iter(Part("", 0, (), page.blocks).commands), None)
+    folded = [b for b in page.blocks if first and b.line < first.line and b.indent and "mock" in b.needs]
+    if first and first.line - sum(b.end - b.line + 1 for b in folded) <= FIRST_BLOCK_LINE:
+        return []
+    where = first.where if first else f"{page.path}:1"
+    return [f"{where}: no command on the first screen\n  hint: one at line {FIRST_BLOCK_LINE} or above"]
+
+
+def _sections(page: Page, parts: list[Part]) -> list[str]:
+    names = [part.title for part in parts]
+    problems = [
+        f"{page.path}:1: no section “{section}”\n  hint: in order: {', '.join(SECTIONS)}"
+        for section in SECTIONS
+        if section not in names
+    ]
+    known = [part for part in parts if part.title in SECTIONS]
+    for before, part in pairwise(known):
+        if SECTIONS.index(part.title) <= SECTIONS.index(before.title):
+            problems.append(f"{page.path}:{part.line}: section “{part.title}” is out of order or there twice")
+    return problems + [f"{page.path}:{p.line}: unknown section “{p.title}”" for p in parts if p.title not in SECTIONS]
+
+
+def _promises(page: Page, part: Part) -> Iterator[str]:
+    """What a section lacks, as `line: …`."""
+    if part.title in ("Confirm", "Mitigate", "Verify") and not part.commands:
+        yield f"{part.line}: section “{part.title}” holds no command"
+        return
+    if part.title in ("Confirm", "Verify"):
+        for block in part.commands:
+            if block.effect != "read":
+                yield f"{block.line}: section “{part.title}” writes; it may only read"
+        if not any(block.is_output and block.text.strip() for block in part.blocks):
+            yield f"{part.line}: section “{part.title}” shows no output"
+    elif part.title == "Diagnose" and not any(TABLE.match(line) for line in part.lines):
+        yield f"{part.line}: section “Diagnose” holds no table\n  hint: observation, cause, which mitigation"
+    elif part.title == "Mitigate":
+        steps = [step for step in _parts(page, 3) if part.line < step.line <= part.line + len(part.lines)]
+        if not steps:
+            yield f"{part.line}: section “Mitigate” has no step\n  hint: a ### heading for each"
+        for step in steps:
+            for promise in PROMISES:
+                if not any(line.startswith(promise) for line in step.lines):
+                    yield f"{step.line}: step “{step.title}” has no line that begins with {promise}"
+
+
+def _parts(page: Page, level: int) -> Iterator[Part]:
+    ends = [line for found, _, _, line in page.headings if found <= level] + [len(page.lines) + 1]
+    for found, title, _, line in page.headings:
+        if found == level:
+            end = next(e for e in ends if e > line)
+            inside = tuple(block for block in page.blocks if line < block.line < end)
+            yield Part(title, line, page.lines[line : end - 1], inside)

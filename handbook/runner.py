@@ -159,7 +159,7 @@ class PageRun:
             known = ", ".join((*RUN, *examples.CHECKS, "promql"))
             return (
                 f"{block.where}: nothing here can prove a {block.lang!r} block"
-                f'\n  hint: one of {known}; or {{.{block.lang} excused="why"}}; or .output under the block that prints it'
+                f'\n  hint: one of {known}; .output under the block that prints it; or excused="why"'
             )
         return "\n".join(check(block))
 
@@ -197,10 +197,8 @@ class PageRun:
         what = f"exit status {ran.status}"
         if ran.status == 124 and not ran.alive:
             what = f"not finished after {limit:.0f} s"
-        return (
-            f"{block.where}: {what}, expected {declared}\n  ran:\n{indent(block.text)}\n  printed:\n{indent(ran.output)}",
-            output,
-        )
+        shown = f"  ran:\n{indent(block.text)}\n  printed:\n{indent(ran.output)}"
+        return f"{block.where}: {what}, expected {declared}\n{shown}", output
 
     def _run_python_block(self, block: Block) -> tuple[str, str]:
         try:

@@ -11,7 +11,6 @@ import sys
 import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import FrameType
 
 import click
@@ -75,7 +74,9 @@ def serve(host: str, port: int, ports: Ports, stay: bool = True) -> int:
     except RuntimeError as error:
         raise click.ClickException(f"{error}\n  hint: NODE_PORT, CONTROL_PORT and METRICS_PORT choose others") from None
     try:
-        click.echo(f"mock node {node.addresses.node}  control {node.addresses.control}  metrics {node.addresses.metrics}")
+        click.echo(
+            f"mock node {node.addresses.node}  control {node.addresses.control}  metrics {node.addresses.metrics}"
+        )
         report.PATH.unlink(missing_ok=True)
         progress = verify(node=node.addresses, report=report.PATH, junit=facts.ROOT / "build" / "junit.xml")
         for failure in progress.failures:

@@ -7,6 +7,7 @@ and error come together, as on a terminal.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -82,27 +83,21 @@ class Session:
 
     def close(self) -> None:
         """Ends the session and everything it started."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._bash.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._bash.wait()
         if self._bash.stdin:
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 self._bash.stdin.close()
-            except BrokenPipeError:
-                pass
         if self._status >= 0:
             os.close(self._status)
             self._status = -1
 
     def _send(self, command: str) -> None:
         assert self._bash.stdin
-        try:
+        with contextlib.suppress(BrokenPipeError):  # bash has gone; _await sees the end of the status pipe
             self._bash.stdin.write(command.encode() + b"\n")
             self._bash.stdin.flush()
-        except BrokenPipeError:
-            pass  # bash has gone; _await sees the end of the status pipe
 
     def _await(self, timeout: float) -> str | None:
         """The status line; "" when bash ended; None when the time is over."""

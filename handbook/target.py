@@ -132,18 +132,27 @@ class MockProcess:
         self.log = directory / "node.log"
         environment = {**os.environ, "TB_RPC_TOKENS_PER_SEC": "1000000"}
         command = [
-            sys.executable, "-m", "handbook", "node", "--data-dir", str(directory / "node-data"),
-            "--rpc-addr", f"127.0.0.1:{ports.rpc}", "--control-addr", f"127.0.0.1:{ports.control}",
-            "--metrics-addr", f"127.0.0.1:{ports.metrics}",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "handbook",
+            "node",
+            "--data-dir",
+            str(directory / "node-data"),
+            "--rpc-addr",
+            f"127.0.0.1:{ports.rpc}",
+            "--control-addr",
+            f"127.0.0.1:{ports.control}",
+            "--metrics-addr",
+            f"127.0.0.1:{ports.metrics}",
+        ]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         lines = self._wait_until_ready()
-        at = {kind: next(ln.split()[-1] for ln in lines if ln.startswith(f"{kind} listening on")) for kind in
-              ("RPC", "control", "metrics")}  # fmt: skip
-        self.addresses = Addresses(
-            f"http://{at['RPC']}", f"http://{at['control']}", f"http://{at['metrics']}/metrics"
-        )  # fmt: skip
+        at = {
+            kind: next(ln.split()[-1] for ln in lines if ln.startswith(f"{kind} listening on"))
+            for kind in ("RPC", "control", "metrics")
+        }
+        self.addresses = Addresses(f"http://{at['RPC']}", f"http://{at['control']}", f"http://{at['metrics']}/metrics")
 
     def _wait_until_ready(self, seconds: float = 10.0) -> list[str]:
         deadline = time.monotonic() + seconds

@@ -80,8 +80,19 @@ def verify(
     """Runs the pages (all of them when none is named); the verdicts are in the report, the counts in the result."""
     chosen = [str(Path(p).resolve()) if not Path(p).is_absolute() else p for p in pages]
     chosen = chosen or [str(facts.ROOT / p) for p in PAGES if (facts.ROOT / p).exists()]
-    args = [*chosen, "--rootdir", str(facts.ROOT), "-c", str(facts.ROOT / "pyproject.toml"), "-p", "no:terminal",
-            "-p", "no:cacheprovider", "-p", "no:faulthandler"]  # fmt: skip
+    args = [
+        *chosen,
+        "--rootdir",
+        str(facts.ROOT),
+        "-c",
+        str(facts.ROOT / "pyproject.toml"),
+        "-p",
+        "no:terminal",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:faulthandler",
+    ]
     if node:
         args += ["--node", node.node]
         args += ["--control", node.control] if node.control else []

@@ -7,10 +7,11 @@ from there. A block's mark comes from `build/report.json`, and only if the repor
 from __future__ import annotations
 
 import logging
+import os
 import re
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -23,20 +24,35 @@ from handbook import page as pages
 log = logging.getLogger("mkdocs.plugins.handbook")
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "monitoring/README.md": "monitoring.md"}
 """Pages outside docs/ and runbooks/: file in the checkout → page of the site."""
+LINK = re.compile(r"\]\((?P<path>[^)#\s:]+\.md)(?P<anchor>#[^)\s]*)?\)")
 DIV = re.compile(r'<div class="[^"]*\bhighlight\b[^"]*"[^>]*\bdata-block="([^"]+)"[^>]*>')
 
-_state: dict[str, Any] = {}
+
+@dataclass
+class Build:
+    """What one build of the site gathers."""
+
+    report: report.Report | None = None
+    problems: list[str] = field(default_factory=list)
+    blocks: int = 0
+    pages: dict[Path, pages.Page] = field(default_factory=dict)
+
+
+_build = Build()
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    global _build
     try:
-        _state.update(report=report.read(), problems=[], blocks=0)
+        _build = Build(report.read(Path(config.extra.get("report", report.PATH))))
     except ValueError as error:
         raise PluginError(str(error)) from None
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
+    if Path(config.docs_dir) != facts.ROOT / "docs":
+        return files
     published = {str(p.relative_to(facts.ROOT)): f"runbooks/{p.name}" for p in _runbooks()}
     for source, uri in {**published, **ELSEWHERE}.items():
         if (facts.ROOT / source).is_file():
@@ -53,8 +69,18 @@ def _runbooks() -> list[Path]:
 def on_page_markdown(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
     """Writes each block's id into its fence, so that the drawn block can be found again."""
     source = _source(page)
-    _state["blocks"] += len(source.blocks)
-    return tag_blocks(source, markdown)
+    _build.blocks += len(source.blocks)
+    return tag_blocks(source, LINK.sub(lambda m: _site_link(m, source.file, page.file.src_uri), markdown))
+
+
+def _site_link(link: re.Match[str], source: Path, uri: str) -> str:
+    """Links are written as the checkout lies, so that they also work in an editor; here they become the site's."""
+    target = os.path.normpath(source.parent / link["path"])
+    if not Path(target).is_file() or not target.startswith(f"{facts.ROOT}/"):
+        return link[0]
+    inside = os.path.relpath(target, facts.ROOT)
+    published = ELSEWHERE.get(inside, inside.removeprefix("docs/"))
+    return f"]({os.path.relpath(published, os.path.dirname(uri) or '.')}{link['anchor'] or ''})"
 
 
 def tag_blocks(source: pages.Page, markdown: str) -> str:
@@ -82,10 +108,10 @@ def on_page_content(html: str, page: SitePage, config: MkDocsConfig, files: File
 
 def on_post_page(output: str, page: SitePage, config: MkDocsConfig) -> str:
     source = _source(page)
-    _state["problems"] += ledger.check_page(source, output)
-    found: report.Report | None = _state["report"]
+    _build.problems += ledger.check_page(source, output)
+    found = _build.report
     if found:
-        _state["problems"] += [
+        _build.problems += [
             f"{block.where}: no verdict for this block in build/report.json"
             for block in source.blocks
             if found.find(block.page, block.id, block.hash) is None
@@ -95,28 +121,26 @@ def on_post_page(output: str, page: SitePage, config: MkDocsConfig) -> str:
 
 def on_post_build(config: MkDocsConfig) -> None:
     """A warning for each hole: `mkdocs build --strict` fails, `mkdocs serve` goes on."""
-    problems = _state["problems"]
+    problems = _build.problems
     for problem in problems:
         log.warning(problem)
     if not problems:
-        log.info("ledger: %d blocks, every one shown and accounted for", _state["blocks"])
+        log.info("ledger: %d blocks, every one shown and accounted for", _build.blocks)
 
 
 def _source(page: SitePage) -> pages.Page:
     """The page as the engine reads it."""
     path = Path(page.file.abs_src_path or "")
-    key = ("page", str(path))
-    if key not in _state or page.file.abs_src_path is None:
+    if path not in _build.pages:
         try:
-            _state[key] = pages.read_page(path)
+            _build.pages[path] = pages.read_page(path)
         except pages.PageError as error:
             raise PluginError(str(error)) from None
-    found: pages.Page = _state[key]
-    return found
+    return _build.pages[path]
 
 
 def _entry(source: pages.Page, block: pages.Block) -> report.Entry | None:
-    whole: report.Report | None = _state["report"]
+    whole = _build.report
     return whole.find(source.path, block.id, block.hash) if whole else None
 
 

@@ -10,6 +10,17 @@ import pytest
 from handbook.target import MockProcess, Target, running_mock
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also run soaks, all kills and all mutations")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="long: run with --long"))
+
+
 @pytest.fixture(scope="session")
 def mock_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MockProcess]:
     """A mock node for the whole run; whoever uses it resets it."""

@@ -54,7 +54,9 @@ def test_indented_code_that_is_no_fence_is_found(tmp_path: Path) -> None:
 def test_block_that_nobody_sees_is_found(cases: Path) -> None:
     page = read_page(cases / "everywhere.md")
     html = draw(page).replace("plain", "")
-    assert ledger.check_page(page, html) == ["tests/cases/everywhere.md:3: a reader sees something else than what was run: ''"]
+    assert ledger.check_page(page, html) == [
+        "tests/cases/everywhere.md:3: a reader sees something else than what was run: ''"
+    ]
     without = html.replace('data-block="fences-everywhere/2"', "")
     assert "tests/cases/everywhere.md:7: this block is run but no reader sees it" in ledger.check_page(page, without)
 

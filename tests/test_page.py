@@ -10,13 +10,24 @@ from handbook.page import read_page, slugify
 def test_every_place_a_fence_can_stand(cases: Path) -> None:
     page = read_page(cases / "everywhere.md")
     assert [block.text.strip() for block in page.blocks] == [
-        "plain", "braces", "tilde", "longer\n```bash\nnested\n```", "tab", "admonition", "details", "list", "deep list", "quote", "card",
-    ]  # fmt: skip
+        "plain",
+        "braces",
+        "tilde",
+        "longer\n```bash\nnested\n```",
+        "tab",
+        "admonition",
+        "details",
+        "list",
+        "deep list",
+        "quote",
+        "card",
+    ]
     assert [block.lang for block in page.blocks] == ["text"] * 11
 
 
 def test_ids_follow_headings_and_survive_new_lines(tmp_path: Path) -> None:
-    text = "# Top\n\n```text\na\n```\n\n## Read it\n\n```text\nb\n```\n\n```text\nc\n```\n\n## Named { #short }\n\n```text\nd\n```\n"
+    fence = "\n```text\n{}\n```\n"
+    text = "# Top\n{a}\n## Read it\n{b}{c}\n## Named {{ #short }}\n{d}".format(**{k: fence.format(k) for k in "abcd"})
     file = tmp_path / "page.md"
     file.write_text(text)
     before = read_page(file)
@@ -31,7 +42,12 @@ def test_ids_follow_headings_and_survive_new_lines(tmp_path: Path) -> None:
 def test_hash_follows_content_and_attributes(tmp_path: Path) -> None:
     file = tmp_path / "page.md"
     hashes = set()
-    for text in ('```bash\ntrue\n```\n', '```bash\ntrue \n```\n', '```{.bash effect="write"}\ntrue\n```\n', '```text\ntrue\n```\n'):
+    for text in (
+        "```bash\ntrue\n```\n",
+        "```bash\ntrue \n```\n",
+        '```{.bash effect="write"}\ntrue\n```\n',
+        "```text\ntrue\n```\n",
+    ):
         file.write_text(text)
         hashes.add(read_page(file).blocks[0].hash)
     assert len(hashes) == 4

@@ -51,8 +51,22 @@ def page(tmp_path: Path) -> Path:
 
 def pytest_on(*args: str | Path, node: MockProcess) -> subprocess.CompletedProcess[str]:
     at = node.addresses
-    command = [sys.executable, "-m", "pytest", "-c", str(facts.ROOT / "pyproject.toml"), "--rootdir", str(facts.ROOT),
-               "--node", at.node, "--control", str(at.control), "--metrics", str(at.metrics), *map(str, args)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        str(facts.ROOT / "pyproject.toml"),
+        "--rootdir",
+        str(facts.ROOT),
+        "--node",
+        at.node,
+        "--control",
+        str(at.control),
+        "--metrics",
+        str(at.metrics),
+        *map(str, args),
+    ]
     return subprocess.run(command, cwd=facts.ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -113,7 +127,16 @@ def test_page_that_cannot_be_read_is_one_failure(page: Path, mock_process: MockP
 
 
 def test_unreachable_node_is_one_clear_line(page: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-c", str(facts.ROOT / "pyproject.toml"), "--node", "http://127.0.0.1:9", str(page)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        str(facts.ROOT / "pyproject.toml"),
+        "--node",
+        "http://127.0.0.1:9",
+        str(page),
+    ]
     done = subprocess.run(command, cwd=facts.ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert "no node to run the pages on: nobody answers at http://127.0.0.1:9" in done.stdout + done.stderr
     assert done.returncode == 4
