@@ -179,7 +179,7 @@ def _front_matter(path: str, lines: list[str]) -> tuple[dict[str, Any], int]:
 
 
 def walk(path: str, lines: list[str], first: int) -> Iterator[tuple[str, int, Any]]:
-    """Headings and fences in order: ("heading", line, (level, text, id)) and ("fence", line, (indent, info, body, end))."""
+    """Headings, as ("heading", line, (level, text, id)), and fences, as ("fence", line, (indent, info, body, end))."""
     index = first
     comment = False
     while index < len(lines):

@@ -83,7 +83,7 @@ def serve(host: str, port: int, ports: Ports, stay: bool = True) -> int:
             click.echo(f"\n{failure}", err=True)
         build_site(strict=not progress.failures)
         assert node.addresses.control
-        Control(node.addresses.control).call("mock.reset", {**DEFAULT_NODE, "clock": None})
+        Control(node.addresses.control).call("mock.reset", {"treasury_balance": DEFAULT_NODE["treasury_balance"]})
         where = f"http://{host}:{server.server_address[1]}"
         click.echo(f"{progress.summary()} in {time.monotonic() - started:.0f} s; site at {where}  (Ctrl-C stops all)")
         sys.stdout.flush()

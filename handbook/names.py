@@ -1,0 +1,86 @@
+"""Names that must not appear on a page: `snippets/retired.yml`.
+
+A page is searched line by line as it stands in the file, so that a message's line number is the one an editor shows.
+What a block includes is searched too, and reported at the line that includes it. Tables that macros draw are not:
+they come from fact files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from handbook import facts
+from handbook.page import INCLUDE, Page
+from handbook.problem import Problem
+
+PLACES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "runbooks/*.md", "monitoring/**/*.md")
+
+
+@dataclass(frozen=True)
+class Retired:
+    name: str
+    pattern: re.Pattern[str]
+    blocks_only: bool
+    """Whether prose may say it."""
+    meant: str
+    why: str
+    allowed: tuple[str, ...]
+    """Pages that may name it, relative to the checkout."""
+
+
+@dataclass(frozen=True)
+class Line:
+    number: int
+    text: str
+    in_block: bool
+    source: str = ""
+    """`file:line` of an included line; `number` is then where the page includes it."""
+
+
+@cache
+def retired() -> tuple[Retired, ...]:
+    return tuple(
+        Retired(
+            name=entry["name"],
+            pattern=re.compile(entry["pattern"]),
+            blocks_only=entry.get("within") == "blocks",
+            meant=entry["meant"],
+            why=entry["why"],
+            allowed=tuple(entry["allowed"]),
+        )
+        for entry in facts.load("retired.yml")
+    )
+
+
+def check(page: Page) -> list[str]:
+    """Each retired name on the page as `page:line: 'tb-cli' is retired: …`; empty if there is none."""
+    names = [name for name in retired() if page.path not in name.allowed]
+    found: list[str] = []
+    for line in _lines(page):
+        for name in names:
+            if name.blocks_only and not line.in_block:
+                continue
+            for match in name.pattern.finditer(line.text):
+                included = f" (included from {line.source})" if line.source else ""
+                message = f"{match[0]!r} is retired: {name.why}{included}"
+                found.append(str(Problem(f"{page.path}:{line.number}", message, name.meant)))
+    return found
+
+
+def pages(root: Path = facts.ROOT) -> list[Path]:
+    """Every page that is published or handed out, in order of path."""
+    return sorted(file for place in PLACES for file in root.glob(place))
+
+
+def _lines(page: Page) -> Iterator[Line]:
+    inside = {number for block in page.blocks for number in range(block.body_line, block.end)}
+    for number, text in enumerate(page.lines, start=1):
+        yield Line(number, text, number in inside)
+        if number in inside and (include := INCLUDE.match(text)):
+            path = f"snippets/{include['path']}"
+            for offset, one in enumerate((facts.ROOT / path).read_text().splitlines(), start=1):
+                yield Line(number, one, True, f"{path}:{offset}")
