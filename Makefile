@@ -8,7 +8,7 @@ READY := .venv/ready
 TOOLS := curl:curl jq:jq promtool:prometheus amtool:prometheus-alertmanager pandoc:pandoc chromium:chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test verify update build lint lock tools clean
+.PHONY: help run test check verify update build lint lock tools clean
 
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ run: $(READY) tools ## Start the mock node, run every page, build the site with 
 test: $(READY) tools ## Run all tests and every block of every page
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
 	@$(BIN)/pytest $(ARGS)
+
+check: $(READY) tools ## Check pages, runbooks and monitoring as far as that needs no node
+	@$(BIN)/handbook check
 
 verify: $(READY) tools ## Run the pages' blocks only; PAGES=docs/operations.md runs one page
 	@$(BIN)/handbook verify $(PAGES)

@@ -29,6 +29,7 @@ report back onto the site as data. A module imports only from the ones above it 
     rewrite    new content into output blocks
     runbook    the contract of a runbook page: front matter and sections
     names      names that pages may not use, and the names that were meant
+    check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
     plugin     pytest: collects pages, runs blocks
     website    MkDocs: publishes runbooks and schemas, puts verdicts on blocks

@@ -64,6 +64,22 @@ def verify(
 
 
 @main.command()
+def check() -> None:
+    """Check pages, runbooks and monitoring as far as that needs no node; says what is missing, with page and line."""
+    from handbook.check import check as run
+    from handbook.document import Unreadable
+
+    try:
+        checked = run()
+    except Unreadable as error:
+        raise click.ClickException(str(error.problem)) from None
+    for problem in checked.problems:
+        click.echo(problem, err=True)
+    click.echo(checked.summary())
+    sys.exit(1 if checked.problems else 0)
+
+
+@main.command()
 def build() -> None:
     """Build the site into build/site, strictly, with the verdicts of build/report.json on it."""
     from handbook.serve import SITE, build_site

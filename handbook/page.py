@@ -171,8 +171,8 @@ def _front_matter(path: str, lines: list[str]) -> tuple[dict[str, Any], int]:
     try:
         meta = yaml.safe_load("\n".join(lines[1:end])) or {}
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise PageError(path, (mark.line + 2) if mark else 1, f"front matter is not YAML: {error.args[0]}") from None
+        mark, reason = getattr(error, "problem_mark", None), getattr(error, "problem", None) or error
+        raise PageError(path, (mark.line + 2) if mark else 1, f"front matter is not YAML: {reason}") from None
     if not isinstance(meta, dict):
         raise PageError(path, 1, "front matter must be a mapping")
     return meta, end + 1
@@ -245,7 +245,7 @@ def _parse_info(path: str, line: int, info: str) -> tuple[str, tuple[str, ...], 
 
 
 def _include(path: str, line: int, body: list[str]) -> str:
-    """Puts `--8<-- "file"` lines in, as pymdownx.snippets does with base path `snippets/`."""
+    """Puts `--8<-- "file"` lines in, from `snippets/`; the site shows what this returns."""
     out: list[str] = []
     for offset, text in enumerate(body, start=1):
         if not (found := INCLUDE.match(text)):

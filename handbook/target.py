@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handbook import facts
 from handbook.control import Control, Unreachable
 from handbook.ports import free_port
 from handbook.prometheus import Prometheus
@@ -96,7 +97,7 @@ def own_node(build: str) -> Target:
     """For a page that starts its own nodes: addresses where nobody listens yet."""
     addresses = Addresses(*(f"http://127.0.0.1:{free_port()}{path}" for path in ("", "", "/metrics")))
     assert addresses.control
-    return Target(addresses, build, is_mock=True, _control=Control(addresses.control))
+    return Target(addresses, build, is_mock=True, _control=Control(addresses.control, timeout=2.0))
 
 
 def running_mock(addresses: Addresses) -> Target:
@@ -104,7 +105,7 @@ def running_mock(addresses: Addresses) -> Target:
     assert addresses.control
     control = Control(addresses.control)
     status = control.call("mock.status")
-    return Target(addresses, status["build"], is_mock=True, _control=control, _boot=status["boot_id"])
+    return Target(addresses, f"mock node ({status['build']} {facts.CONTRACT_BUILD})", is_mock=True, _control=control, _boot=status["boot_id"])
 
 
 def live_node(url: str) -> Target:

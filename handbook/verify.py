@@ -52,6 +52,11 @@ class Progress:
     def pytest_sessionfinish(self) -> None:
         self._end_line()
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Also called for pytest.exit: no node to run on."""
+        if isinstance(excinfo.value, pytest.exit.Exception):
+            self.failures.append(str(excinfo.value.msg))
+
     def _line(self) -> str:
         parts = [f"{self._of_page[o]} {o}" for o in OUTCOMES if self._of_page[o]]
         mark = "✗" if self._of_page["failed"] else "✓"
@@ -105,6 +110,6 @@ def verify(
     status = pytest.main(args, plugins=[progress])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not progress.failures:
         progress.failures.append(f"the run ended early ({pytest.ExitCode(status).name})")
-    if sum(progress.counts.values()) == 0:
+    if not progress.failures and sum(progress.counts.values()) == 0:
         progress.failures.append(f"no block found in: {', '.join(pages) or ', '.join(PAGES)}")
     return progress

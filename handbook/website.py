@@ -47,7 +47,18 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         _build = Build(report.read(Path(config.extra.get("report", report.PATH))))
     except ValueError as error:
         raise PluginError(str(error)) from None
+    for section in config.nav or []:
+        for items in section.values() if isinstance(section, dict) else ():
+            if isinstance(items, list):
+                items[:] = [_runbooks_in_nav(item) for item in items]
     return config
+
+
+def _runbooks_in_nav(item: object) -> object:
+    """The nav entry of the runbooks' index becomes a section with every runbook."""
+    if item != {"Runbooks": "runbooks/index.md"}:
+        return item
+    return {"Runbooks": ["runbooks/index.md", *(f"runbooks/{p.name}" for p in _runbooks() if p.name != "index.md")]}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -84,18 +95,19 @@ def _site_link(link: re.Match[str], source: Path, uri: str) -> str:
 
 
 def tag_blocks(source: pages.Page, markdown: str) -> str:
-    """`markdown` (the page's, after macros) with `data-block="ID"` on each fence."""
+    """`markdown` (the page's, after macros) with `data-block="ID"` on each fence and includes put in."""
     lines = markdown.split("\n")
     found = [(n, f) for kind, n, f in pages.walk(source.path, lines, 0) if kind == "fence"]
     if len(found) != len(source.blocks):
         raise PluginError(f"{source.path}: {len(found)} fences after macros, {len(source.blocks)} blocks in the source")
-    for (number, (indent, _, _, _)), block in zip(found, source.blocks, strict=True):
+    for (number, (indent, _, _, end)), block in reversed(list(zip(found, source.blocks, strict=True))):
         fence = pages.FENCE.match(lines[number - 1])
         assert fence
         shown = {k: v for k, v in block.attrs.items() if k in ("title", "hl_lines", "linenums")}
         attributes = " ".join(f'{k}="{v}"' for k, v in {**shown, "data-block": block.id}.items())
         classes = "".join(f".{name} " for name in (block.lang, *block.classes, f"effect-{block.effect}"))
-        lines[number - 1] = f"{indent}{fence['fence']}{{{classes}{attributes}}}"
+        body = [(indent + line).rstrip(" \t") for line in block.text.splitlines()]
+        lines[number - 1 : end - 1] = [f"{indent}{fence['fence']}{{{classes}{attributes}}}", *body]
     return "\n".join(lines)
 
 
@@ -103,7 +115,7 @@ def on_page_content(html: str, page: SitePage, config: MkDocsConfig, files: File
     source = _source(page)
     blocks = {block.id: block for block in source.blocks}
     marked = DIV.sub(lambda m: m[0] + _mark(source, blocks[m[1]]), html)
-    return _header(source) + marked if source.blocks or "alert" in source.meta else marked
+    return marked.replace("</h1>", "</h1>" + _header(source), 1)
 
 
 def on_post_page(output: str, page: SitePage, config: MkDocsConfig) -> str:
@@ -158,7 +170,7 @@ def _mark(source: pages.Page, block: pages.Block) -> str:
 
 
 def _header(source: pages.Page) -> str:
-    """What the run says of the page as a whole; for a runbook also what its front matter says."""
+    """What the run says of the page as a whole; for a runbook also what its front matter says. Stands under the title."""
     entries = [_entry(source, block) for block in source.blocks]
     known = [entry for entry in entries if entry]
     if not known:
