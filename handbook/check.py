@@ -1,4 +1,4 @@
-"""`handbook check`: everything about pages, runbooks and monitoring that needs no node, and how much of each was looked at."""
+"""`handbook check`: all about pages, runbooks and monitoring that needs no node, and how much was looked at."""
 
 from __future__ import annotations
 

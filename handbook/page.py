@@ -137,6 +137,8 @@ def read_page(file: Path) -> Page:
             level, text, explicit = found
             slug = explicit or slugify(text)
             seen[slug] += 1
+            if explicit and seen[slug] > 1:
+                raise PageError(path, number, f"a second heading with the id {slug!r}")
             if seen[slug] > 1:
                 slug = f"{slug}_{seen[slug] - 1}"
             headings.append((level, HEADING_ID.sub("", text).strip(), slug, number))

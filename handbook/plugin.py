@@ -93,20 +93,25 @@ class Run:
             raise BlockFailed(verdict.message)
 
     def finish(self) -> None:
-        for run in self.page_runs.values():
-            run.close()
-            if run.rewrites:
-                count = rewrite(run.page.file, ((r.block, r.text) for r in run.rewrites))
-                print(f"{run.page.path}: {count} output blocks rewritten")
-            run.target.close()
-        if self._mock:
-            self._mock.stop()
-        if self._scratch:
-            self._scratch.cleanup()
-        if (path := self.config.getoption("--report")) and self.verdicts and self._shared:
-            whole = report.read(Path(path)) or report.Report()
-            report.add(whole, self.verdicts.values(), self._shared.build)
-            report.write(whole, Path(path))
+        """Stops what was started, whatever happens, and writes what was asked for."""
+        try:
+            for run in self.page_runs.values():
+                run.close()
+                run.target.close()
+                if run.rewrites:
+                    count = rewrite(run.page.file, ((r.block, r.text) for r in run.rewrites))
+                    print(f"{run.page.path}: {count} output blocks rewritten")
+            if (path := self.config.getoption("--report")) and self.verdicts and self._shared:
+                whole = report.read(Path(path)) or report.Report()
+                report.add(whole, self.verdicts.values(), self._shared.build)
+                report.write(whole, Path(path))
+        finally:
+            if self._shared:
+                self._shared.close()
+            if self._mock:
+                self._mock.stop()
+            if self._scratch:
+                self._scratch.cleanup()
 
 
 RUN = pytest.StashKey[Run]()

@@ -128,6 +128,8 @@ class PageRun:
             if need in ABSENT:
                 return ABSENT[need]
         if block.lang in RUN and not self.target.is_mock:
+            if self.page.meta.get("node") == "own":
+                return "a drill: only on mock nodes of its own"
             if block.effect == "destructive":
                 return "destructive: never on a live node"
             if block.effect == "write" and not self.allow_writes:

@@ -55,6 +55,7 @@ class Target:
     _control: Control | None = None
     _boot: str = ""
     _cursor: int = 0
+    _writes: int = 0
     _prometheus: Prometheus | None = None
 
     def reset(self, node: dict[str, Any]) -> None:
@@ -62,7 +63,7 @@ class Target:
         if self._control is None:
             return
         self._control.call("mock.reset", {**DEFAULT_NODE, **node})
-        self.seen()
+        self._cursor = self._writes = 0
 
     def seen(self) -> Seen:
         """The calls since the last time; empty where nobody listens (a page may start and kill its own node)."""
@@ -70,14 +71,13 @@ class Target:
             return Seen()
         try:
             journal = self._control.call("mock.journal", {"since": self._cursor})
-            if journal["boot_id"] != self._boot:  # a new process: its journal starts again
-                self._boot, self._cursor = journal["boot_id"], 0
+            if journal["boot_id"] != self._boot or journal["next"] < self._cursor:  # its journal started again
+                self._boot, self._writes = journal["boot_id"], 0
                 journal = self._control.call("mock.journal", {"since": 0})
         except Unreachable:
             return Seen()
-        self._cursor = journal["next"]
-        calls = tuple(journal["entries"])
-        return Seen(calls, any(call["changed"] for call in calls))
+        before, self._writes, self._cursor = self._writes, journal["writes"], journal["next"]
+        return Seen(tuple(journal["entries"]), journal["writes"] != before)
 
     def prometheus(self) -> Prometheus:
         """A Prometheus that scrapes this node, started when it is first asked for."""
@@ -105,7 +105,10 @@ def running_mock(addresses: Addresses) -> Target:
     assert addresses.control
     control = Control(addresses.control)
     status = control.call("mock.status")
-    return Target(addresses, f"mock node ({status['build']} {facts.CONTRACT_BUILD})", is_mock=True, _control=control, _boot=status["boot_id"])
+    build = f"mock node ({status['build']} {facts.CONTRACT_BUILD})"
+    target = Target(addresses, build, is_mock=True, _control=control)
+    target.seen()
+    return target
 
 
 def live_node(url: str) -> Target:

@@ -170,7 +170,7 @@ def _mark(source: pages.Page, block: pages.Block) -> str:
 
 
 def _header(source: pages.Page) -> str:
-    """What the run says of the page as a whole; for a runbook also what its front matter says. Stands under the title."""
+    """What the run says of the page as a whole; for a runbook also what its front matter says."""
     entries = [_entry(source, block) for block in source.blocks]
     known = [entry for entry in entries if entry]
     if not known:

@@ -1,0 +1,32 @@
+"""The mock node: what an operator rehearses on. Speaks the node's own wire and keeps its state through `kill -9`.
+
+Bytes come in at the top, and every module imports only from the ones below it:
+
+    server      sockets, ready lines, signals; `main(config)` blocks until the node is stopped
+    control     the `mock.*` methods: clock, mining, funds, faults, journal, reset
+    members     the params of the `mock.*` methods
+    rpc         the RPC listener: limiter, Host list, routes, method table
+    batch       answers that wait for the commit of the changes they rest on
+    desk        one JSON-RPC call from bytes to answer, and into the journal
+    wire        HTTP/1.1 as the node reads it: what it drops, what it refuses, what it keeps open
+    methods     the method table
+    envelope    the JSON-RPC envelope: bytes to a call, an outcome to bytes
+    treasury    the eight gov.treasury.* methods
+    liveness    the methods that tell whether a node is alive
+    node        the one node: state, log, clock, everything the methods act on
+    executor    the treasury executor: lease, tick, crash points
+    breaker     its circuit breaker
+    contract    params and results against snippets/openrpc.json
+    limiter     token buckets per client
+    exposition  the metrics, as Prometheus text
+    journal     the calls that were made, bounded
+    faults      what an operator may break on purpose
+    lifecycle   what a call or a tick may do to a disbursement: state and arguments to events
+    chain       the local chain: admission of payments, mining
+    log         the event log in SQLite: append, checkpoint, replay
+    state       the one state, and how an event changes it
+    events      every kind of change there is
+    dependencies  ids that a disbursement waits for
+    failure     why a node would not start, and errors that a caller sees
+    config      flags and environment
+"""

@@ -1,0 +1,73 @@
+"""Group commit on the event loop.
+
+Calls of one loop turn share a commit, and no answer that may rest on it leaves before.
+
+A commit that fails takes its writes with it: they are answered with -32092, reads of the same turn are answered
+afresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from handbook.node.desk import Answer
+from handbook.node.failure import CommitFailed
+from handbook.node.node import Node
+from handbook.node.wire import Connection, Request
+
+
+class Source(Protocol):
+    """Who gave the answer, and can give another."""
+
+    def respond(self, request: Request, again: Answer | None = None) -> Answer: ...
+
+    def refuse(self, answer: Answer, why: str) -> Answer: ...
+
+
+class Batch:
+    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
+        self._node, self._loop = node, loop
+        self._waiting: list[tuple[Source, Connection, Request | None, Answer]] = []
+        self._scheduled = False
+        node.on_change = self.schedule
+        if node.dirty:
+            self.schedule()
+
+    def schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self.flush)
+
+    def send(self, source: Source, connection: Connection, request: Request | None, answer: Answer) -> None:
+        """At once when everything is stored, else with the commit. Without a request it is final whatever happens."""
+        if self._node.dirty or self._waiting:
+            self._waiting.append((source, connection, request, answer))
+            self.schedule()
+        else:
+            deliver(connection, answer)
+
+    def flush(self) -> None:
+        self._scheduled = False
+        waiting, self._waiting = self._waiting, []
+        try:
+            self._node.commit()
+        except CommitFailed as failure:
+            self._node.rebuild()
+            for source, connection, request, answer in waiting:
+                if request is not None:
+                    wrote = answer.entry is not None and answer.entry.changed
+                    answer = source.refuse(answer, str(failure)) if wrote else source.respond(request, answer)
+                deliver(connection, answer)
+            return
+        for _, connection, _, answer in waiting:
+            deliver(connection, answer)
+
+
+def deliver(connection: Connection, answer: Answer) -> None:
+    if answer.data is None:
+        connection.drop()
+    elif answer.delay:
+        connection.hold(answer.delay, answer.data, answer.close)
+    else:
+        connection.reply(answer.data, answer.close)

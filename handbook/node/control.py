@@ -1,0 +1,217 @@
+"""The control listener: what a real node has not got.
+
+Params are strict and errors say which member was wrong and what fits.
+
+Every result of a change is what can be asked for afterwards, so that a page can show it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from handbook.node import events as ev
+from handbook.node.batch import Batch
+from handbook.node.desk import Answer, Desk
+from handbook.node.failure import CommitFailed, RpcError
+from handbook.node.faults import KINDS
+from handbook.node.members import MAX_AMOUNT, MEMBERS, check, wrong
+from handbook.node.node import Node
+from handbook.node.rpc import host_allowed
+from handbook.node.state import EPOCH_BLOCKS
+from handbook.node.wire import Connection, Request, reply
+
+
+def status(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    executor = node.executor
+    idle = {"alive": False, "ended": None, "identity": None, "mode": "off"}
+    return {
+        "boot_id": node.boot_id,
+        "build": node.config.build,
+        "clock": _clock(node),
+        "epoch": node.state.epoch,
+        "events": node.log.seq + node.pending,
+        "executor": executor.shown() if executor else idle,
+        "height": node.state.height,
+        "writes": node.journal.writes,
+    }
+
+
+def reset(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """What is left out is as this process was started, at height 0."""
+    config = node.config
+    try:
+        node.reset(
+            params.get("treasury_balance", config.treasury_balance or 0),
+            params.get("clock", config.clock),
+            params.get("height", 0),
+            mode := params.get("executor", "timer" if config.treasury_executor else "off"),
+        )
+    except CommitFailed as failure:
+        raise RpcError(-32092, "treasury storage error", str(failure)) from None
+    _run_if_timer(node, mode)
+    return status(node, {})
+
+
+def clock(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """`set` or `advance` first, then `freeze`: a clock let go runs on from where it stood."""
+    if "set" in params and "advance" in params:
+        raise wrong("set", "either set or advance, not both", params["set"])
+    state, moment = node.state, node.now()
+    to = params.get("set", moment + params.get("advance", 0))
+    freeze = params.get("freeze", state.frozen is not None)
+    real = moment - state.offset if state.frozen is None else int(time.time())
+    event = ev.ClockSet(to, 0) if freeze else ev.ClockSet(None, to - real)
+    if (event.frozen, event.offset) != (state.frozen, state.offset):
+        node.record(event)
+    return _clock(node)
+
+
+def epoch(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Mines up to the first block of the epoch. A chain does not shrink."""
+    if ("set" in params) == ("advance" in params):
+        raise RpcError(-32602, "set or advance: expected one of the two")
+    now = node.state.epoch
+    to = params.get("set", now + params.get("advance", 0))
+    if to < now:
+        raise wrong("set", f"an epoch from {now} on, a chain does not shrink; mock.reset starts over", to)
+    blocks = to * EPOCH_BLOCKS - node.state.height
+    if blocks > 0:
+        node.record(ev.Mined(blocks))
+    return {"epoch": node.state.epoch, "height": node.state.height}
+
+
+def mine(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """`transactions` is how many payments left the mempool."""
+    waiting = len(node.state.mempool)
+    node.record(ev.Mined(params.get("blocks", 1)))
+    return {"epoch": node.state.epoch, "height": node.state.height, "transactions": waiting}
+
+
+def fund(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """The treasury counter (an accrual), or an account of the chain: two balances that nothing reconciles."""
+    if ("counter" in params) == ("account" in params):
+        raise RpcError(-32602, "counter or account: expected one of the two")
+    if "counter" in params:
+        if "amount" in params:
+            raise wrong("amount", "no such member beside counter", params["amount"])
+        if node.state.counter + params["counter"] > MAX_AMOUNT:
+            raise wrong("counter", f"at most {MAX_AMOUNT} in the treasury", params["counter"])
+        node.record(ev.BalanceMoved("Accrual", params["counter"], None, node.now()))
+        return {"balance": node.state.counter}
+    if "amount" not in params:
+        raise wrong("amount", MEMBERS["mock.fund"]["amount"].expected, None)
+    node.record(ev.Funded(params["account"], params["amount"]))
+    return {"account": params["account"], "amount": node.state.accounts[params["account"]].balance}
+
+
+def journal(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    page = node.journal.page(params.get("since", 1), params.get("limit"))
+    return {"boot_id": node.boot_id, "writes": node.journal.writes, **page}
+
+
+def executor(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Starts, hands over or stops the executor. An ended one starts anew, as after a restart of the node."""
+    if (mode := params["mode"]) == "off":
+        node.stop_executor()
+    else:
+        node.start_executor(mode, params.get("id"), params.get("lease"), params.get("poll_interval"))
+        _run_if_timer(node, mode)
+    shown: dict[str, Any] = status(node, {})["executor"]
+    return shown
+
+
+def tick(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """What came of each tick; none runs after the thread has ended."""
+    if node.executor is None:
+        raise RpcError(-32602, 'the executor is off (hint: mock.executor {"mode": "manual"})')
+    outcomes = []
+    for _ in range(params.get("count", 1)):
+        if not node.executor.alive:
+            break
+        outcomes.append(node.executor.tick())
+    return {"alive": node.executor.alive, "outcomes": outcomes}
+
+
+def fault_add(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Without `times` a fault takes effect once; `times` 0 keeps it until it is cleared."""
+    kind, rest = params["fault"], {name: params[name] for name in ("method", "milliseconds", "price") if name in params}
+    takes = {"delay": {"method", "milliseconds"}, "drop_answer": {"method"}, "fee_pressure": {"price"}}.get(kind, set())
+    for name in rest:
+        if name not in takes:
+            raise wrong(name, f"no such member for {kind}", rest[name])
+    for name, of in (("milliseconds", "delay"), ("price", "fee_pressure")):
+        if kind == of and name not in rest:
+            raise wrong(name, MEMBERS["mock.fault.add"][name].expected, None)
+    return node.faults.add(kind, params.get("times", 1) or None, **rest).shown()
+
+
+def fault_list(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    return {"faults": [fault.shown() for fault in node.faults.standing], "known": KINDS}
+
+
+def fault_clear(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    return {"cleared": node.faults.clear(params.get("id"))}
+
+
+METHODS: dict[str, Callable[[Node, dict[str, Any]], dict[str, Any]]] = {
+    "mock.clock": clock,
+    "mock.epoch": epoch,
+    "mock.executor": executor,
+    "mock.fault.add": fault_add,
+    "mock.fault.clear": fault_clear,
+    "mock.fault.list": fault_list,
+    "mock.fund": fund,
+    "mock.journal": journal,
+    "mock.mine": mine,
+    "mock.reset": reset,
+    "mock.status": status,
+    "mock.tick": tick,
+}
+UNLISTED = frozenset({"mock.journal", "mock.reset", "mock.status"})
+
+
+def run(node: Node, method: str, params: Any) -> Any:
+    handler = METHODS.get(method)
+    if handler is None:
+        raise RpcError(-32601, f"{method}: no such method; there are {', '.join(METHODS)}")
+    params = {} if params is None else params
+    check(method, params)
+    return handler(node, params)
+
+
+class ControlSite:
+    """POST / only. No limiter; the Host list of the RPC listener, against pages that guess at local ports."""
+
+    def __init__(self, node: Node, batch: Batch) -> None:
+        self._node, self._batch = node, batch
+        self._desk = Desk(node, "control", run, UNLISTED)
+
+    def answer(self, connection: Connection, request: Request) -> None:
+        if request.verb != b"POST" or request.target.partition(b"?")[0] != b"/":
+            self._batch.send(self, connection, None, Answer(reply(404, close=request.close), request.close))
+        elif not host_allowed(request.host):
+            self._batch.send(self, connection, None, Answer(reply(403, close=True), True))
+        else:
+            self._node.metrics.requests["control"] += 1
+            self._batch.send(self, connection, request, self.respond(request))
+
+    def respond(self, request: Request, again: Answer | None = None) -> Answer:
+        return self._desk.call(request.body, request.close, again)
+
+    def refuse(self, answer: Answer, why: str) -> Answer:
+        return self._desk.refuse(answer, why)
+
+    def drop(self, connection: Connection) -> None:
+        self._batch.send(self, connection, None, Answer(None))
+
+
+def _clock(node: Node) -> dict[str, Any]:
+    return {"frozen": node.state.frozen is not None, "now": node.now()}
+
+
+def _run_if_timer(node: Node, mode: str) -> None:
+    if mode == "timer" and node.executor:
+        asyncio.get_running_loop().call_soon(node.executor.run, asyncio.get_running_loop())

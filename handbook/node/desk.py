@@ -1,0 +1,87 @@
+"""One JSON-RPC call from bytes to answer, and into the journal. Each listener has its own desk with its own methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from handbook.node import envelope
+from handbook.node.failure import Dropped, RpcError
+from handbook.node.journal import Call
+from handbook.node.node import Node
+from handbook.node.wire import json_reply
+
+Run = Callable[[Node, str, Any], Any]
+
+
+class Answer(msgspec.Struct, gc=False):
+    """`data` is the whole HTTP answer, or None: the connection is dropped. `delay` in seconds."""
+
+    data: bytes | None
+    close: bool = False
+    entry: Call | None = None
+    id: Any = None
+    delay: float = 0.0
+
+
+class Desk:
+    """`unlisted` methods are not journalled: asking what happened is not something that happened."""
+
+    def __init__(self, node: Node, listener: str, run: Run, unlisted: frozenset[str] = frozenset()) -> None:
+        self._node, self._listener, self._run, self._unlisted = node, listener, run, unlisted
+
+    def call(self, body: bytes, close: bool, again: Answer | None = None) -> Answer:
+        """`again` is an earlier answer to the same request, whose place in the journal this one takes."""
+        node = self._node
+        call = envelope.parse(body)
+        if call is None:
+            unread = self._enter(None, body, again)
+            _failed(unread, -32700, "parse error", None)
+            return Answer(json_reply(envelope.PARSE_ERROR, close), close, unread)
+        entry = None if call.method in self._unlisted else self._enter(call.method, body, again)
+        before = node.pending
+        answer = Answer(None, close, entry, call.id)
+        try:
+            answer.data = json_reply(envelope.result(call.id, self._run(node, call.method, call.params)), close)
+        except RpcError as error:
+            _failed(entry, error.code, str(error), error.reason)
+            answer.data = json_reply(envelope.error(call.id, error.code, str(error)), close)
+        except Dropped as dropped:
+            _failed(entry, None, None, str(dropped))
+        if entry is not None and node.pending > before:
+            entry.changed = True
+            node.journal.writes += 1
+        if node.faults.standing and self._listener == "rpc":
+            self._break(call.method, answer)
+        return answer
+
+    def refuse(self, answer: Answer, why: str) -> Answer:
+        """The answer to a call whose changes could not be stored."""
+        if answer.entry is not None:
+            _failed(answer.entry, -32092, "treasury storage error", why)
+            answer.entry.changed = False
+            self._node.journal.writes -= 1
+        body = envelope.error(answer.id, -32092, "treasury storage error")
+        return Answer(json_reply(body, answer.close), answer.close, answer.entry, answer.id)
+
+    def _enter(self, method: str | None, body: bytes, again: Answer | None) -> Call:
+        if again is not None and again.entry is not None:
+            again.entry.ok, again.entry.code, again.entry.message, again.entry.reason = True, None, None, None
+            return again.entry
+        return self._node.journal.add(self._node.now(), self._listener, method, body)
+
+    def _break(self, method: str, answer: Answer) -> None:
+        node = self._node
+        if fault := node.faults.take("delay", method):
+            node.metrics.faults.add("delay")
+            answer.delay = (fault.milliseconds or 0) / 1000
+        if node.faults.take("drop_answer", method):
+            node.metrics.faults.add("drop_answer")
+            answer.data = None
+
+
+def _failed(entry: Call | None, code: int | None, message: str | None, reason: str | None) -> None:
+    if entry is not None:
+        entry.ok, entry.code, entry.message, entry.reason = False, code, message, reason

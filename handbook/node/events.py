@@ -1,0 +1,133 @@
+"""Every kind of change there is.
+
+An event is stored as one JSON array, its kind first; `at` is Unix seconds on the node's clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Base of all events; kinds are told apart by their tag."""
+
+
+class ClockSet(Event, frozen=True, tag="clock"):
+    """`frozen`: the second at which the clock stands, or None: real time plus `offset`."""
+
+    frozen: int | None
+    offset: int
+
+
+class HeightSet(Event, frozen=True, tag="height"):
+    height: int
+
+
+class Mined(Event, frozen=True, tag="mined"):
+    """Blocks were mined: every waiting payment is in the first of them."""
+
+    blocks: int
+
+
+class Funded(Event, frozen=True, tag="funded"):
+    """Coins arrived on a chain account; the account exists from then on."""
+
+    account: str
+    amount: int
+
+
+class Submitted(Event, frozen=True, tag="submitted"):
+    """A draft disbursement. Its body is in the wire's own shape, without `id`, `status`, `receipts`, `created_at`."""
+
+    id: int
+    at: int
+    body: dict[str, Any]
+
+
+class StatusSet(Event, frozen=True, tag="status"):
+    """A disbursement changed state. `receipts` replaces the stored ones unless it is None."""
+
+    id: int
+    status: dict[str, Any]
+    at: int
+    receipts: list[dict[str, Any]] | None = None
+
+
+class BalanceMoved(Event, frozen=True, tag="balance"):
+    """An entry of the balance history: the counter changes by `delta`. `kind` is the wire's `event`."""
+
+    kind: str
+    delta: int
+    disbursement: int | None
+    at: int
+
+
+class IntentStaged(Event, frozen=True, tag="intent"):
+    """A signed payment, kept before it is sent."""
+
+    disbursement: int
+    tx_hash: str
+    nonce: int
+    to: str
+    amount: int
+    fee: int
+    at: int
+
+
+class IntentRemoved(Event, frozen=True, tag="intent_removed"):
+    disbursement: int
+
+
+class Admitted(Event, frozen=True, tag="admitted"):
+    """A payment from `sender` entered the mempool."""
+
+    sender: str
+    tx_hash: str
+    nonce: int
+    to: str
+    amount: int
+    fee: int
+    at: int
+
+
+class LeaseSet(Event, frozen=True, tag="lease"):
+    """The executor's lease record, whole."""
+
+    holder: str
+    expires_at: int
+    renewed_at: int
+    last_nonce: int | None
+    released: bool
+
+
+class TickStored(Event, frozen=True, tag="tick"):
+    """What a tick left for `gov.treasury.balance` to show."""
+
+    last_tick_at: int
+    last_success_at: int | None
+    last_error_at: int | None
+    last_error: str | None
+    pending_matured: int
+    staged_intents: int
+    last_submitted_nonce: int | None
+
+
+Kind = (
+    ClockSet
+    | HeightSet
+    | Mined
+    | Funded
+    | Submitted
+    | StatusSet
+    | BalanceMoved
+    | IntentStaged
+    | IntentRemoved
+    | Admitted
+    | LeaseSet
+    | TickStored
+)
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Kind).decode

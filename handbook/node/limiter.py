@@ -1,0 +1,64 @@
+"""Token buckets per client address: burst equals rate, one token a call, a ban when the bucket is empty.
+
+As in the node: the refused call itself answers -32001, calls during the ban answer -32002 and do not lengthen it, and
+a client is forgotten some time after its last call that was not a ban refusal, which may cut a long ban short.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handbook.node.config import Limits
+from handbook.node.exposition import Metrics
+
+RATE_LIMITED = (-32001, "rate limited")
+BANNED = (-32002, "banned")
+
+
+@dataclass
+class _Client:
+    tokens: float
+    last: float
+    banned_until: float | None = None
+
+
+class Limiter:
+    def __init__(self, limits: Limits, metrics: Metrics) -> None:
+        self._limits, self._metrics = limits, metrics
+        self._clients: dict[str, _Client] = {}
+
+    def refuse(self, address: str, now: float) -> tuple[int, str] | None:
+        """None lets the call through; else the code and message to answer with. `now` is a monotonic second."""
+        rate, metrics = self._limits.tokens_per_second, self._metrics
+        metrics.limiter_attempts += 1
+        client = self._clients.get(address)
+        if client is None or int(now - client.last) > self._limits.forget_seconds:
+            self._sweep(now)
+            client = self._clients[address] = _Client(rate, now)
+        if client.banned_until is not None:
+            if client.banned_until > now:
+                metrics.limiter_rejects += 1
+                metrics.client_errors.add("2001")
+                return BANNED
+            client.banned_until = None
+        client.tokens = min(client.tokens + (now - client.last) * rate, rate)
+        client.last = now
+        if client.tokens >= 1:
+            client.tokens -= 1
+            return None
+        client.banned_until = now + self._limits.ban_seconds
+        metrics.limiter_rejects += 1
+        metrics.limiter_bans += 1
+        metrics.client_errors.add("2000")
+        return RATE_LIMITED
+
+    def tokens(self) -> dict[str, float]:
+        """What each known client had left after its last call."""
+        return {address: client.tokens for address, client in self._clients.items()}
+
+    def clear(self) -> None:
+        self._clients.clear()
+
+    def _sweep(self, now: float) -> None:
+        for address in [a for a, c in self._clients.items() if int(now - c.last) > self._limits.forget_seconds]:
+            del self._clients[address]

@@ -1,0 +1,79 @@
+"""The params of the `mock.*` methods: what fits, and what an error says when something does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from handbook.node.failure import RpcError
+from handbook.node.faults import KINDS
+
+MAX_AMOUNT = 2**63 - 1
+MAX_HEIGHT = 2**40
+MODES = ("off", "manual", "timer")
+
+
+class Member:
+    """One param: `fits`, and what an error says was expected."""
+
+    def __init__(self, expected: str, fits: Callable[[Any], bool], required: bool = False) -> None:
+        self.expected, self.fits, self.required = expected, fits, required
+
+
+def _whole(low: int, high: int = MAX_AMOUNT, required: bool = False) -> Member:
+    return Member(f"an integer from {low} to {high}", lambda v: type(v) is int and low <= v <= high, required)
+
+
+def _one_of(values: tuple[str, ...], required: bool = False) -> Member:
+    return Member("one of " + ", ".join(values), lambda v: v in values if isinstance(v, str) else False, required)
+
+
+_TEXT = Member("a string that is not empty", lambda v: isinstance(v, str) and bool(v))
+_FLAG = Member("true or false", lambda v: isinstance(v, bool))
+
+
+MEMBERS: dict[str, dict[str, Member]] = {
+    "mock.clock": {"advance": _whole(0, 2**40), "freeze": _FLAG, "set": _whole(0, 2**40)},
+    "mock.epoch": {"advance": _whole(0, 2**32), "set": _whole(0, 2**32)},
+    "mock.executor": {
+        "id": _TEXT, "lease": _whole(5, 86_400), "mode": _one_of(MODES, True), "poll_interval": _whole(1, 86_400),
+    },
+    "mock.fault.add": {
+        "fault": _one_of(tuple(KINDS), True), "method": _TEXT, "milliseconds": _whole(1, 600_000),
+        "price": _whole(1, 1_000_000), "times": _whole(0, 1_000_000),
+    },
+    "mock.fault.clear": {"id": _whole(1)},
+    "mock.fund": {"account": _TEXT, "amount": _whole(0), "counter": _whole(1)},
+    "mock.journal": {"limit": _whole(1), "since": _whole(0)},
+    "mock.mine": {"blocks": _whole(1, 1_000_000)},
+    "mock.reset": {
+        "clock": _whole(0, 2**40), "executor": _one_of(MODES), "height": _whole(0, MAX_HEIGHT),
+        "treasury_balance": _whole(0),
+    },
+    "mock.tick": {"count": _whole(1, 1000)},
+}  # fmt: skip
+
+
+def check(method: str, params: Any) -> None:
+    """Raises RpcError for the first member that does not fit."""
+    if type(params) is not dict:
+        raise RpcError(-32602, f"params: expected an object, got {_seen(params)}")
+    members = MEMBERS.get(method, {})
+    for name, value in params.items():
+        if name not in members:
+            raise RpcError(-32602, f"{name}: no such member; {method} takes {', '.join(members) or 'none'}")
+        if not members[name].fits(value):
+            raise wrong(name, members[name].expected, value)
+    for name, member in members.items():
+        if member.required and name not in params:
+            raise wrong(name, member.expected, None)
+
+
+def wrong(name: str, expected: str, value: Any) -> RpcError:
+    return RpcError(-32602, f"{name}: expected {expected}, got {_seen(value) if value is not None else 'none'}")
+
+
+def _seen(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

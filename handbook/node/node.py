@@ -1,0 +1,203 @@
+"""The one node: its state and log, its clock, and everything a method acts on.
+
+In memory only: boot id, journal, metrics, faults.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from handbook.node import events as ev
+from handbook.node.config import Config
+from handbook.node.contract import Contract
+from handbook.node.executor import Executor
+from handbook.node.exposition import LABELS, Metrics
+from handbook.node.failure import CommitFailed, StartFailure
+from handbook.node.faults import Faults
+from handbook.node.journal import Journal
+from handbook.node.limiter import Limiter
+from handbook.node.log import EventLog
+from handbook.node.state import MAX_RECORDS, State, apply
+
+REHEARSAL_IDENTITY = "node-a"
+"""Lease holder of an executor that the control listener starts: the node's own default holds a process id."""
+
+
+class Node:
+    """`record` changes the state at once; `commit` makes it durable.
+
+    Between the two, `dirty` is true and no answer may leave.
+    """
+
+    def __init__(self, config: Config) -> None:
+        config.check()
+        self.config = config
+        self.contract = Contract()
+        self._lock = _lock(config.data_dir)
+        self.log = EventLog(config.data_dir / "node.sqlite")
+        self.state = self.log.state
+        self.boot_id = secrets.token_hex(8)
+        self.metrics = Metrics()
+        self.journal = Journal()
+        self.limiter = Limiter(config.limits, self.metrics)
+        self.faults = Faults()
+        self.poisoned = False
+        """The chain lock: true after `light.latest_header` on an empty chain, until a restart."""
+        self.executor: Executor | None = None
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when the first uncommitted event appears."""
+        self._pending: list[ev.Event] = []
+        self._begin(config.treasury_balance if not self.log.seq else None, config.clock)
+        self.commit()
+        if config.treasury_executor:
+            self.start_executor("timer")
+
+    @property
+    def dirty(self) -> bool:
+        return bool(self._pending)
+
+    @property
+    def pending(self) -> int:
+        """Events that are not committed yet."""
+        return len(self._pending)
+
+    def now(self) -> int:
+        """The node's clock in Unix seconds."""
+        frozen = self.state.frozen
+        return frozen if frozen is not None else int(time.time()) + self.state.offset
+
+    def record(self, *events: ev.Event) -> None:
+        if not self._pending:
+            self.on_change()
+        for event in events:
+            apply(self.state, event)
+        self._pending += events
+
+    def commit(self) -> None:
+        """Stores what was recorded. Raises CommitFailed; then `rebuild` is the only way on."""
+        events = self._pending
+        if not events:
+            return
+        if self.faults.take("storage_error"):
+            self.metrics.faults.add("storage_error")
+            raise CommitFailed("fault: storage_error")
+        self.log.append([ev.encode(event) for event in events], self.state)
+        self._pending = []
+        if self.executor:
+            self.executor.unstored = False
+        self._count(events)
+
+    def rebuild(self) -> None:
+        """Forgets what was not committed: the state is what the log says."""
+        self._pending = []
+        self.state = self.log.reload()
+        if self.executor and self.executor.unstored:
+            self.executor.end("treasury storage error")
+
+    def reset(self, balance: int, clock: int | None, height: int, executor: str) -> None:
+        """A fresh node in the same process; the boot id stays. Raises CommitFailed."""
+        self._pending = []
+        self.log.start_over()
+        self.state = State()
+        self.stop_executor()
+        self.poisoned = False
+        self.faults = Faults()
+        self.metrics.clear()
+        self.journal.clear()
+        self.limiter.clear()
+        self._begin(balance or None, clock)
+        if height:
+            self.record(ev.HeightSet(height))
+        self.commit()
+        self.metrics.clear()
+        if executor != "off":
+            self.start_executor(executor)
+
+    def start_executor(
+        self, mode: str, identity: str | None = None, lease: int | None = None, poll: int | None = None
+    ) -> None:
+        """Starts the executor's thread anew, or hands a living one to the other mode."""
+        config = self.config
+        if not (identity := identity or config.treasury_executor_id):
+            identity = f"treasury-{os.getpid()}" if config.treasury_executor else REHEARSAL_IDENTITY
+        self.stop_executor(keep_lease=True)
+        self.executor = Executor(
+            self, mode, identity, lease or config.treasury_executor_lease, poll or config.treasury_poll_interval
+        )
+
+    def stop_executor(self, keep_lease: bool = False) -> None:
+        if self.executor:
+            self.executor.stop(release=not keep_lease)
+        self.executor = None
+
+    def close(self) -> None:
+        """An orderly stop. The lease stays, as it does on the node, which is killed by any signal."""
+        self.stop_executor(keep_lease=True)
+        self.log.close(self.state)
+        self._lock.close()
+
+    def _begin(self, balance: int | None, clock: int | None) -> None:
+        if clock is not None and clock != self.state.frozen:
+            self.record(ev.ClockSet(clock, 0))
+        if balance:
+            self.record(ev.BalanceMoved("Accrual", balance, None, self.now()))
+
+    def _count(self, events: list[ev.Event]) -> None:
+        metrics = self.metrics
+        metrics.events += len(events)
+        for event in events:
+            if type(event) is ev.Submitted:
+                metrics.transitions.add("draft")
+            elif type(event) is ev.StatusSet:
+                name = next(iter(event.status))
+                metrics.transitions.add(LABELS[name])
+                self._lag(event, name)
+
+    def _lag(self, event: ev.StatusSet, name: str) -> None:
+        """From Queued to Executed, as the node's own (dead) metric is described; restarts forget when."""
+        started = self.metrics.queued_at
+        if name == "Queued":
+            started[event.id] = event.at
+            if len(started) > MAX_RECORDS:
+                del started[next(iter(started))]
+        elif name in ("Executed", "RolledBack"):
+            entry = self.state.records.get(event.id)
+            if entry and entry["disbursement"]["proposal"] is None:
+                started.setdefault(event.id, entry["disbursement"]["created_at"])
+            if (since := started.pop(event.id, None)) is not None and name == "Executed":
+                self.metrics.lag.observe(event.at - since)
+
+
+class _Lock:
+    """Keeps every other mock node out of the data directory for as long as this process lives."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+def _lock(directory: Path) -> _Lock:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(directory / "node.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StartFailure(f"{directory}: {error.strerror}", "expected a directory that can be written") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
+        os.close(handle)
+        hint = "stop that node, or give this one another --data-dir"
+        raise StartFailure(
+            f"{directory} is in use by process {holder}", "expected a directory of its own", hint
+        ) from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    return _Lock(handle)

@@ -1,0 +1,166 @@
+"""The one state of a node, and how an event changes it.
+
+`apply` is the only writer: replaying the log gives the same state.
+
+Disbursements and balance snapshots are kept in the wire's own shape, members in alphabetical order, and are never
+changed in place. Ids of both are contiguous: the oldest are dropped past the retention limits, the next id is the
+highest plus one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from handbook.node import dependencies
+from handbook.node import events as ev
+
+EPOCH_BLOCKS = 120
+MAX_RECORDS = 1024
+MAX_SNAPSHOTS = 2048
+MAX_INTENTS = 512
+
+Entry = dict[str, Any]
+"""`{"deps": […], "disbursement": {…}}`, as the list and get methods answer it."""
+
+
+class Account(msgspec.Struct):
+    balance: int = 0
+    nonce: int = 0
+
+
+class State(msgspec.Struct):
+    """Everything that survives a restart."""
+
+    frozen: int | None = None
+    offset: int = 0
+    height: int = 0
+    accounts: dict[str, Account] = {}
+    mempool: list[ev.Admitted] = []
+    records: dict[int, Entry] = {}
+    last_id: int = 0
+    counter: int = 0
+    snapshots: dict[int, dict[str, Any]] = {}
+    last_snapshot: int = 0
+    intents: dict[int, ev.IntentStaged] = {}
+    lease: ev.LeaseSet | None = None
+    tick: ev.TickStored | None = None
+
+    @property
+    def epoch(self) -> int:
+        return self.height // EPOCH_BLOCKS
+
+
+def status_name(entry: Entry) -> str:
+    name: str = next(iter(entry["disbursement"]["status"]))
+    return name
+
+
+def apply(state: State, event: ev.Event) -> None:
+    _APPLY[type(event)](state, event)
+
+
+def _clock(state: State, event: ev.ClockSet) -> None:
+    state.frozen, state.offset = event.frozen, event.offset
+
+
+def _height(state: State, event: ev.HeightSet) -> None:
+    state.height = event.height
+
+
+def _mined(state: State, event: ev.Mined) -> None:
+    state.height += event.blocks
+    for payment in state.mempool:
+        sender = state.accounts.setdefault(payment.sender, Account())
+        sender.balance -= payment.amount + payment.fee
+        sender.nonce = max(sender.nonce, payment.nonce)
+        state.accounts.setdefault(payment.to, Account()).balance += payment.amount
+    state.mempool = []
+
+
+def _funded(state: State, event: ev.Funded) -> None:
+    state.accounts.setdefault(event.account, Account()).balance += event.amount
+
+
+def _submitted(state: State, event: ev.Submitted) -> None:
+    body = event.body
+    state.records[event.id] = {
+        "deps": dependencies.canonical(body["proposal"], body["memo"]),
+        "disbursement": {
+            "amount": body["amount"],
+            "created_at": event.at,
+            "destination": body["destination"],
+            "expected_receipts": body["expected_receipts"],
+            "id": event.id,
+            "memo": body["memo"],
+            "proposal": body["proposal"],
+            "receipts": [],
+            "scheduled_epoch": body["scheduled_epoch"],
+            "status": {"Draft": {"created_at": event.at}},
+        },
+    }
+    state.last_id = event.id
+    state.records.pop(event.id - MAX_RECORDS, None)
+
+
+def _status(state: State, event: ev.StatusSet) -> None:
+    entry = state.records[event.id]
+    changed = {**entry["disbursement"], "status": event.status}
+    if event.receipts is not None:
+        changed["receipts"] = event.receipts
+    state.records[event.id] = {"deps": entry["deps"], "disbursement": changed}
+
+
+def _balance(state: State, event: ev.BalanceMoved) -> None:
+    state.counter += event.delta
+    state.last_snapshot += 1
+    state.snapshots[state.last_snapshot] = {
+        "balance": state.counter,
+        "delta": event.delta,
+        "disbursement_id": event.disbursement,
+        "event": event.kind,
+        "id": state.last_snapshot,
+        "recorded_at": event.at,
+    }
+    state.snapshots.pop(state.last_snapshot - MAX_SNAPSHOTS, None)
+
+
+def _intent(state: State, event: ev.IntentStaged) -> None:
+    state.intents.pop(event.disbursement, None)
+    state.intents[event.disbursement] = event
+    if len(state.intents) > MAX_INTENTS:
+        del state.intents[next(iter(state.intents))]
+
+
+def _intent_removed(state: State, event: ev.IntentRemoved) -> None:
+    state.intents.pop(event.disbursement, None)
+
+
+def _admitted(state: State, event: ev.Admitted) -> None:
+    state.mempool.append(event)
+
+
+def _lease(state: State, event: ev.LeaseSet) -> None:
+    state.lease = event
+
+
+def _tick(state: State, event: ev.TickStored) -> None:
+    state.tick = event
+
+
+_APPLY: dict[type, Callable[[State, Any], None]] = {
+    ev.ClockSet: _clock,
+    ev.HeightSet: _height,
+    ev.Mined: _mined,
+    ev.Funded: _funded,
+    ev.Submitted: _submitted,
+    ev.StatusSet: _status,
+    ev.BalanceMoved: _balance,
+    ev.IntentStaged: _intent,
+    ev.IntentRemoved: _intent_removed,
+    ev.Admitted: _admitted,
+    ev.LeaseSet: _lease,
+    ev.TickStored: _tick,
+}

@@ -1,0 +1,200 @@
+"""The eight gov.treasury.* methods.
+
+Params have passed the contract; `-32092` hides its reason from the caller, not from the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from handbook.node import events as ev
+from handbook.node import lifecycle
+from handbook.node.failure import Refused, RpcError, storage_error
+from handbook.node.lifecycle import whole
+from handbook.node.node import Node
+from handbook.node.state import Entry, State
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+_GROUPS = {
+    "Scheduled": frozenset({"Draft", "Voting", "Queued", "Timelocked"}),
+    "Cancelled": frozenset({"RolledBack"}),
+}
+_STATUS_TIME = {
+    "Draft": "created_at",
+    "Voting": "vote_deadline_epoch",
+    "Queued": "queued_at",
+    "Timelocked": "ready_epoch",
+    "Executed": "executed_at",
+    "Finalized": "finalized_at",
+    "RolledBack": "rolled_back_at",
+}
+_RANGES = ("epoch", "amount", "created_at", "status_ts")
+
+
+def disbursements(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    limit, matches = _limit(params), _matcher(params)
+    found: list[Entry] = []
+    for entry in _newest_first(node.state, params.get("cursor")):
+        if matches(entry):
+            if len(found) == limit:
+                return {"disbursements": found, "next_cursor": found[-1]["disbursement"]["id"]}
+            found.append(entry)
+    return {"disbursements": found, "next_cursor": None}
+
+
+def disbursement(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    id_ = whole(params["id"])
+    entry = node.state.records.get(id_)
+    if entry is None:
+        raise RpcError(-32001, f"disbursement {id_} not found")
+    return {"disbursement": entry}
+
+
+def submit_disbursement(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    payload = params["payload"]
+    proposal = lifecycle.proposal_from(payload.get("proposal"))
+    details = lifecycle.details_from(payload.get("disbursement") or {})
+    if reason := lifecycle.why_invalid(proposal, details):
+        raise RpcError(-32600, f"disbursement validation failed: {reason}")
+    now = node.now()
+    node.record(*lifecycle.submit(node.state, proposal, details, now))
+    return {"created_at": now, "id": node.state.last_id}
+
+
+def queue_disbursement(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """An epoch of exactly 0 asks for the chain's own; leaving it out means epoch 1."""
+    id_ = whole(params["id"])
+    epoch = whole(params.get("current_epoch", 1)) or node.state.epoch
+    _change(node, lifecycle.advance, id_, epoch, node.now())
+    status = lifecycle.find(node.state, id_)["disbursement"]["status"]
+    return {"message": f"disbursement {id_} advanced to {lifecycle.debug(status)}", "ok": True}
+
+
+def execute_disbursement(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Books a payment that somebody made: no transaction is created or looked up."""
+    id_, tx_hash = whole(params["id"]), params["tx_hash"]
+    _change(node, lifecycle.execute, id_, tx_hash, lifecycle.receipts_from(params["receipts"]), node.now())
+    return {"message": f"disbursement {id_} executed: {tx_hash}", "ok": True}
+
+
+def rollback_disbursement(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    id_ = whole(params["id"])
+    _change(node, lifecycle.roll_back, id_, params["reason"], node.now())
+    return {"message": f"disbursement {id_} cancelled", "ok": True}
+
+
+def balance(node: Node, params: Any) -> dict[str, Any]:
+    state = node.state
+    return {
+        "balance": state.counter,
+        "executor": executor_snapshot(state),
+        "last_snapshot": state.snapshots.get(state.last_snapshot),
+    }
+
+
+def balance_history(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    state, limit = node.state, _limit(params)
+    start = state.last_snapshot
+    if (cursor := params.get("cursor")) is not None:
+        start = min(start, whole(cursor) - 1)
+    oldest = state.last_snapshot - len(state.snapshots) + 1
+    stop = max(start - limit, oldest - 1)
+    page = [state.snapshots[id_] for id_ in range(start, stop, -1)]
+    return {
+        "current_balance": state.counter,
+        "next_cursor": page[-1]["id"] if page and stop >= oldest else None,
+        "snapshots": page,
+    }
+
+
+def executor_snapshot(state: State) -> dict[str, Any] | None:
+    """None until a tick has stored something; the lease's members are those of the lease record now."""
+    tick, lease = state.tick, state.lease
+    if tick is None:
+        return None
+    return {
+        "last_error": tick.last_error,
+        "last_error_at": tick.last_error_at,
+        "last_submitted_nonce": lease.last_nonce if lease else tick.last_submitted_nonce,
+        "last_success_at": tick.last_success_at,
+        "last_tick_at": tick.last_tick_at,
+        "lease_expires_at": lease.expires_at if lease else None,
+        "lease_holder": lease.holder or None if lease else None,
+        "lease_last_nonce": lease.last_nonce if lease else None,
+        "lease_released": lease.released if lease else False,
+        "lease_renewed_at": lease.renewed_at if lease else None,
+        "pending_matured": tick.pending_matured,
+        "staged_intents": tick.staged_intents,
+    }
+
+
+def _change(node: Node, rule: Callable[..., list[ev.Event]], *arguments: Any) -> None:
+    try:
+        events = rule(node.state, *arguments)
+    except Refused as refused:
+        raise storage_error(str(refused)) from None
+    if events:
+        node.record(*events)
+
+
+def _limit(params: dict[str, Any]) -> int:
+    return min(whole(params.get("limit", 0)) or DEFAULT_LIMIT, MAX_LIMIT)
+
+
+def _newest_first(state: State, cursor: int | float | None) -> Iterator[Entry]:
+    start = state.last_id if cursor is None else min(state.last_id, whole(cursor) - 1)
+    for id_ in range(start, state.last_id - len(state.records), -1):
+        yield state.records[id_]
+
+
+def _matcher(params: dict[str, Any]) -> Callable[[Entry], bool]:
+    """A filter over entries. An absent or null member filters nothing."""
+    wanted = params.get("status")
+    states = _GROUPS.get(wanted, frozenset({wanted})) if wanted is not None else None
+    destination = params.get("destination")
+    lowered = _ascii_lower(destination) if destination is not None else None
+    bounds = [
+        (what, params.get(f"min_{what}"), params.get(f"max_{what}"))
+        for what in _RANGES
+        if params.get(f"min_{what}") is not None or params.get(f"max_{what}") is not None
+    ]
+    if states is None and lowered is None and not bounds:
+        return lambda _: True
+
+    def matches(entry: Entry) -> bool:
+        record = entry["disbursement"]
+        ((name, fields),) = record["status"].items()
+        if states is not None and name not in states:
+            return False
+        if lowered is not None and _ascii_lower(record["destination"]) != lowered:
+            return False
+        values = {
+            "epoch": record["scheduled_epoch"],
+            "amount": record["amount"],
+            "created_at": record["created_at"],
+            "status_ts": fields[_STATUS_TIME[name]],
+        }
+        return all((low is None or values[w] >= low) and (high is None or values[w] <= high) for w, low, high in bounds)
+
+    return matches
+
+
+_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
+def _ascii_lower(text: str) -> str:
+    return text.translate(_LOWER)
+
+
+METHODS = {
+    "gov.treasury.balance": balance,
+    "gov.treasury.balance_history": balance_history,
+    "gov.treasury.disbursement": disbursement,
+    "gov.treasury.disbursements": disbursements,
+    "gov.treasury.execute_disbursement": execute_disbursement,
+    "gov.treasury.queue_disbursement": queue_disbursement,
+    "gov.treasury.rollback_disbursement": rollback_disbursement,
+    "gov.treasury.submit_disbursement": submit_disbursement,
+}

@@ -1,0 +1,185 @@
+"""HTTP/1.1 as the node reads it, on httptools. What the node drops without a word is dropped without a word.
+
+A fresh connection has 5 s for its whole request, a kept one 90 s. Requests may be pipelined; answers keep their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol, cast
+
+import httptools
+import msgspec
+
+MAX_BODY = 1_048_576
+FRESH_SECONDS = 5.0
+KEPT_SECONDS = 90.0
+JUST_NOW = 0.0
+"""Deadline of a connection that was just answered.
+
+The next look at it starts its 90 s, so no answer asks for the time.
+"""
+VERBS = frozenset({b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"PATCH", b"OPTIONS"})
+
+
+class Request(msgspec.Struct, gc=False):
+    """`close`: the client does not want the connection kept. `target` is the request line's, query included."""
+
+    verb: bytes
+    target: bytes
+    host: bytes
+    origin: bytes | None
+    body: bytes
+    peer: str
+    close: bool
+
+
+class Site(Protocol):
+    """Answers requests: calls `connection.reply` once per request, now or later, or `connection.drop`."""
+
+    def answer(self, connection: Connection, request: Request) -> None: ...
+
+    def drop(self, connection: Connection) -> None:
+        """Closes the connection, once what was asked before is answered."""
+
+
+class Connection(asyncio.Protocol):
+    """One client. While an answer is held back (`busy`), later requests of the same client wait in `_queue`."""
+
+    def __init__(self, site: Site, connections: set[Connection]) -> None:
+        self._site, self._all = site, connections
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[Request] = deque()
+        self.busy = self._dead = False
+        self._start()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if peer else ""
+        self.deadline = asyncio.get_running_loop().time() + FRESH_SECONDS
+        self._all.add(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._all.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError):
+            self._refuse()
+
+    def _refuse(self) -> None:
+        if not self._dead:
+            self._dead = True
+            self._site.drop(self)
+
+    def drop(self) -> None:
+        """Closes without a word; what was answered before is still sent."""
+        self.transport.close()
+
+    def reply(self, data: bytes, close: bool) -> None:
+        transport = self.transport
+        if transport.is_closing():
+            return
+        transport.write(data)
+        if close:
+            transport.close()
+        else:
+            self.deadline = JUST_NOW
+
+    def hold(self, seconds: float, data: bytes, close: bool) -> None:
+        """Replies later; requests behind this one wait for it."""
+        self.busy = True
+        self.deadline = float("inf")
+        asyncio.get_running_loop().call_later(seconds, self._release, data, close)
+
+    def _release(self, data: bytes, close: bool) -> None:
+        self.busy = False
+        self.reply(data, close)
+        while self._queue and not self.busy:
+            self._site.answer(self, self._queue.popleft())
+
+    # --- httptools callbacks
+
+    def _start(self) -> None:
+        self._target = self._body = b""
+        self._host: bytes | None = None
+        self._origin: bytes | None = None
+        self._connection: bytes | None = None
+        self._chunked = self._too_long = False
+
+    def on_message_begin(self) -> None:
+        self._start()
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"host":
+            self._host = value
+        elif name == b"origin":
+            self._origin = value
+        elif name == b"connection":
+            self._connection = value
+        elif name == b"transfer-encoding":
+            self._chunked = True
+        elif name == b"content-length" and (not value.isdigit() or int(value) > MAX_BODY):
+            self._too_long = True
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        if (
+            self._too_long
+            or self._host is None
+            or parser.get_http_version() != "1.1"
+            or parser.get_method() not in VERBS
+        ):
+            self._refuse()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._chunked:
+            self._body = self._body + body if self._body else body
+
+    def on_message_complete(self) -> None:
+        if self._dead or self._host is None:
+            return
+        close = self._chunked or (self._connection is not None and self._connection.lower() != b"keep-alive")
+        request = Request(
+            self._parser.get_method(), self._target, self._host, self._origin, self._body, self._peer, close
+        )  # fmt: skip
+        self._dead = close  # what follows is not answered
+        if self.busy:
+            self._queue.append(request)
+        else:
+            self._site.answer(self, request)
+
+
+def close_late(connections: set[Connection], now: float) -> None:
+    """Drops the connections whose time is up. To be called every half second or so."""
+    for connection in list(connections):
+        if connection.deadline == JUST_NOW:
+            connection.deadline = now + KEPT_SECONDS
+        elif connection.deadline < now:
+            connection.drop()
+
+
+_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: %b\r\ncontent-length: %d\r\n\r\n%b"
+_KEPT = b"keep-alive\r\nkeep-alive: timeout=90"
+_REASONS = {
+    200: b"OK", 204: b"No Content", 403: b"Forbidden", 404: b"Not Found", 429: b"Too Many Requests",
+}  # fmt: skip
+
+
+def json_reply(body: bytes, close: bool) -> bytes:
+    return _OK % (b"close" if close else _KEPT, len(body), body)
+
+
+def reply(status: int, body: bytes = b"", close: bool = False, **headers: str) -> bytes:
+    """A whole answer; `content_type="…"` becomes a content-type header."""
+    lines = b"".join(f"{name.replace('_', '-')}: {value}\r\n".encode() for name, value in headers.items())
+    return b"HTTP/1.1 %d %b\r\n%bconnection: %b\r\ncontent-length: %d\r\n\r\n%b" % (
+        status, _REASONS[status], lines, b"close" if close else _KEPT, len(body), body,
+    )  # fmt: skip
