@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 LOADS = {("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src"), ("source", "src")}
-LEFT_OVER = re.compile(r"\]\[|\{\{|\{%|(?<![\w:]):[a-z]+-[a-z-]+:|--8<--")
+LEFT_OVER = re.compile(r"\]\[(?!(?:N|L|P|R|run|unverified)\])|\{\{|\{%|(?<![\w:]):[a-z]+-[a-z-]+:|--8<--")
 
 
 @dataclass

@@ -17,5 +17,5 @@ start_node() {  # start_node [FLAGS]: a mock node of your own
 }
 stop_node() {  # what a crash does: no goodbye
   kill -9 "$NODE_PID"
-  wait "$NODE_PID" 2>/dev/null || true
-}
+  wait "$NODE_PID" || true
+} 2> /dev/null
