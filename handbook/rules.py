@@ -157,7 +157,7 @@ def check_panels(rules: tuple[Rule, ...], panels: dict[str, frozenset[int]]) -> 
     for rule in rules:
         link = str(rule.annotations.get("dashboard", ""))
         uid, _, panel = link.partition("/")
-        if rule.alert and not (panel.isdigit() and int(panel) in panels.get(uid, frozenset())):
+        if rule.alert and link and not (panel.isdigit() and int(panel) in panels.get(uid, frozenset())):
             hint = f"UID/PANEL; dashboards: {', '.join(sorted(panels))}"
             problems.append(Problem(rule.where, f"{rule.name}: no panel {link}", hint))
     return problems

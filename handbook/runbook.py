@@ -113,7 +113,7 @@ def check_links(
     return problems + [
         f"{rule.where}: {rule.name} leads to runbooks/{rule.slug}.md, which does not exist"
         for rule in alerts.values()
-        if rule.slug not in slugs
+        if rule.slug and rule.slug not in slugs
     ]
 
 
