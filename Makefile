@@ -4,8 +4,9 @@ PORT ?= 8000
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
-# command:Debian package
-TOOLS := curl:curl jq:jq promtool:prometheus amtool:prometheus-alertmanager pandoc:pandoc chromium:chromium
+# command:Debian package, for the pages; the tests also open the site in a browser
+TOOLS := curl:curl jq:jq promtool:prometheus amtool:prometheus-alertmanager pandoc:pandoc
+BROWSER := chromium:chromium libatomic.so.1:libatomic1
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check verify update build lint lock tools clean
@@ -16,6 +17,7 @@ help: ## Show the verbs
 run: $(READY) tools ## Start the mock node, run every page, build the site with its verdicts, serve it
 	@exec $(BIN)/handbook serve --host $(HOST) --port $(PORT)
 
+test: TOOLS += $(BROWSER)
 test: $(READY) tools ## Run all tests and every block of every page
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
 	@$(BIN)/pytest $(ARGS)
@@ -55,7 +57,8 @@ $(READY): requirements.lock pyproject.toml
 # Installs the missing Debian packages where it may; otherwise says in one line what to install.
 # A policy-rc.d keeps Debian from starting Prometheus as a service.
 tools:
-	@missing=; for pair in $(TOOLS); do command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	@missing=; for pair in $(TOOLS); do name="$${pair%%:*}"; \
+	  command -v "$$name" >/dev/null || /sbin/ldconfig -p | grep -qF "$$name" || missing="$$missing $${pair##*:}"; done; \
 	[ -z "$$missing" ] && exit 0; \
 	as=; [ "$$(id -u)" = 0 ] || as="sudo -n"; \
 	if ! command -v apt-get >/dev/null || ! $$as true 2>/dev/null; then \

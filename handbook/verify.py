@@ -108,7 +108,8 @@ def verify(
     args += ["--junitxml", str(junit)] if junit else []
     progress = Progress()
     status = pytest.main(args, plugins=[progress])
-    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not progress.failures:
+    known = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if status not in known and not progress.failures:
         progress.failures.append(f"the run ended early ({pytest.ExitCode(status).name})")
     if not progress.failures and sum(progress.counts.values()) == 0:
         progress.failures.append(f"no block found in: {', '.join(pages) or ', '.join(PAGES)}")

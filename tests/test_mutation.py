@@ -45,7 +45,10 @@ def broken(page: Page, block: Block, old: str, new: str, directory: Path) -> Pag
 
 
 def first(page: Page, lang: str, pattern: str, output: bool = False) -> Block:
-    return next(b for b in page.blocks if b.lang == lang and b.is_output == output and re.search(pattern, b.text))
+    written = {b.id: "\n".join(page.lines[b.line : b.end - 1]) for b in page.blocks}  # includes are not the page's own
+    return next(
+        b for b in page.blocks if b.lang == lang and b.is_output == output and re.search(pattern, written[b.id])
+    )
 
 
 @pytest.mark.parametrize(
