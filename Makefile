@@ -1,4 +1,5 @@
-# The verbs of this checkout. `make run` and `make test` set up what they need and are quick the second time.
+# The verbs of this checkout. `make run` and `make test` set up what they need; what passed is run again only when
+# something it rests on has changed, or with FRESH=1.
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
@@ -15,12 +16,12 @@ help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY) tools ## Start the mock node, run every page, build the site with its verdicts, serve it
-	@exec $(BIN)/handbook serve --host $(HOST) --port $(PORT)
+	@exec $(BIN)/handbook serve --host $(HOST) --port $(PORT) $(if $(FRESH),--fresh)
 
 test: TOOLS += $(BROWSER)
 test: $(READY) tools ## Run all tests and every block of every page
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --report build/report.json $(if $(FRESH),,--reuse) $(ARGS)
 
 check: $(READY) tools ## Check pages, runbooks and monitoring as far as that needs no node
 	@$(BIN)/handbook check

@@ -26,7 +26,10 @@ report back onto the site as data. A module imports only from the ones above it 
     program    runs a python block
     runner     runs a page's blocks in order and gives each a verdict
     report     verdicts to build/report.json and back
+    inputs     what verdicts rest on; unchanged, they hold
     rewrite    new content into output blocks
+    run        one run over pages: node, verdicts, report
+    green      the last run in which everything passed
     runbook    the contract of a runbook page: front matter and sections
     names      names that pages may not use, and the names that were meant
     check      `handbook check`: all that needs no node

@@ -95,12 +95,13 @@ def build() -> None:
 @click.option("--control-port", default=3031, show_default=True, envvar="CONTROL_PORT")
 @click.option("--metrics-port", default=9898, show_default=True, envvar="METRICS_PORT")
 @click.option("--once", is_flag=True, help="end after the summary, without serving")
-def serve(host: str, port: int, node_port: int, control_port: int, metrics_port: int, once: bool) -> None:
+@click.option("--fresh", is_flag=True, help="run also what passed before and rests on nothing that has changed")
+def serve(host: str, port: int, node_port: int, control_port: int, metrics_port: int, once: bool, fresh: bool) -> None:
     """Start the mock node, run every page against it, build the site with its verdicts, serve it."""
     from handbook.serve import serve as run
     from handbook.target import Ports
 
-    sys.exit(run(host, port, Ports(node_port, control_port, metrics_port), stay=not once))
+    sys.exit(run(host, port, Ports(node_port, control_port, metrics_port), stay=not once, fresh=fresh))
 
 
 @main.group()

@@ -7,7 +7,6 @@ items of pytest-markdown-docs, with a runner of ours; all others are items of th
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,11 @@ from pytest_markdown_docs._runners import _Runner, register_runner
 from pytest_markdown_docs.definitions import FenceTestDefinition
 from pytest_markdown_docs.plugin import MarkdownInlinePythonItem
 
-from handbook import facts, report
+from handbook import facts, green, inputs
 from handbook import page as pages
 from handbook.compare import indent
-from handbook.control import Unreachable
-from handbook.rewrite import rewrite
-from handbook.runner import PageRun, Verdict
-from handbook.target import Addresses, MockProcess, Target, live_node, own_node, running_mock
+from handbook.run import NoNode, Options, Run
+from handbook.target import Addresses
 
 
 class BlockFailed(Exception):
@@ -38,92 +35,86 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--allow-writes", action="store_true", help="also run write blocks on a live --node")
     group.addoption("--update-output", action="store_true", help="write what blocks print into their output blocks")
     group.addoption("--report", metavar="FILE", help="write verdicts to this report")
-
-
-class Run:
-    """What one pytest run shares: the target, the page runs, the verdicts."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        self.verdicts: dict[tuple[str, str], Verdict] = {}
-        self.page_runs: dict[str, PageRun] = {}
-        self._shared: Target | None = None
-        self._mock: MockProcess | None = None
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
-
-    def target(self, page: pages.Page) -> Target:
-        shared = self._shared_target()
-        return own_node(shared.build) if page.meta.get("node") == "own" and shared.is_mock else shared
-
-    def _shared_target(self) -> Target:
-        if self._shared is None:
-            url, control = self.config.getoption("--node"), self.config.getoption("--control")
-            try:
-                if url and control:
-                    self._shared = running_mock(Addresses(url, control, self.config.getoption("--metrics")))
-                elif url:
-                    self._shared = live_node(url)
-                else:
-                    self._scratch = tempfile.TemporaryDirectory(prefix="handbook-node-")
-                    self._mock = MockProcess(Path(self._scratch.name))
-                    self._shared = running_mock(self._mock.addresses)
-            except (Unreachable, RuntimeError) as error:
-                pytest.exit(f"no node to run the pages on: {error}", returncode=4)
-        return self._shared
-
-    def page_run(self, page: pages.Page) -> PageRun:
-        if page.path not in self.page_runs:
-            for other in self.page_runs.values():
-                other.close()
-            self.page_runs[page.path] = PageRun(
-                page,
-                self.target(page),
-                allow_writes=self.config.getoption("--allow-writes"),
-                update=self.config.getoption("--update-output"),
-            )
-        return self.page_runs[page.path]
-
-    def judge(self, page: pages.Page, block: pages.Block) -> None:
-        """Raises BlockFailed, or pytest's skip with the reason."""
-        verdict = self.page_run(page).verdict(block)
-        self.verdicts[block.page, block.id] = verdict
-        if verdict.outcome == "excused":
-            pytest.skip(verdict.message)
-        if verdict.outcome == "failed":
-            raise BlockFailed(verdict.message)
-
-    def finish(self) -> None:
-        """Stops what was started, whatever happens, and writes what was asked for."""
-        try:
-            for run in self.page_runs.values():
-                run.close()
-                run.target.close()
-                if run.rewrites:
-                    count = rewrite(run.page.file, ((r.block, r.text) for r in run.rewrites))
-                    print(f"{run.page.path}: {count} output blocks rewritten")
-            if (path := self.config.getoption("--report")) and self.verdicts and self._shared:
-                whole = report.read(Path(path)) or report.Report()
-                report.add(whole, self.verdicts.values(), self._shared.build)
-                report.write(whole, Path(path))
-        finally:
-            if self._shared:
-                self._shared.close()
-            if self._mock:
-                self._mock.stop()
-            if self._scratch:
-                self._scratch.cleanup()
+    group.addoption(
+        "--reuse", action="store_true", help="do not run again what passed and rests on nothing that changed"
+    )
 
 
 RUN = pytest.StashKey[Run]()
+GREEN = pytest.StashKey[green.Green]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[RUN] = Run(config)
+    option = config.getoption
+    node, path = option("--node"), option("--report")
+    config.stash[RUN] = Run(
+        Options(
+            addresses=Addresses(node, option("--control"), option("--metrics")) if node else None,
+            allow_writes=option("--allow-writes"),
+            update=option("--update-output"),
+            report=Path(path) if path else None,
+            reuse=option("--reuse"),
+        )
+    )
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if RUN in config.stash:
         config.stash[RUN].finish()
+
+
+def judge(item: pytest.Item, page: pages.Page, block: pages.Block) -> None:
+    """Raises BlockFailed, or pytest's skip with the reason."""
+    run = item.config.stash[RUN]
+    try:
+        verdict = run.verdict(page, block)
+    except NoNode as error:
+        pytest.exit(str(error), returncode=4)
+    if page.path in run.reused:
+        item.user_properties.append(("unchanged since", run.reused[page.path]))
+    if verdict.outcome == "excused":
+        pytest.skip(verdict.message)
+    if verdict.outcome == "failed":
+        raise BlockFailed(verdict.message)
+
+
+# With --reuse: what passed and rests on nothing that changed is not run again --------------------------------------
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Pages answer from the report; the tests are left out if the whole checkout is as in the last green run."""
+    if not config.getoption("--reuse"):
+        return
+    inputs.of_checkout()  # as it is now: what changes during the run is not what was run
+    if not (known := green.last()):
+        return
+    tests = [item for item in items if item.path.is_relative_to(facts.ROOT / "tests")]
+    config.stash[GREEN] = known
+    config.hook.pytest_deselected(items=tests)
+    items[:] = [item for item in items if item not in set(tests)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    run = config.stash[RUN]
+    if run.reused:
+        since = min(run.reused.values())
+        terminalreporter.write_line(f"{len(run.reused)} pages unchanged since they were run ({since} or later)")
+    if known := config.stash.get(GREEN, None):
+        terminalreporter.write_line(
+            f"tests not run: nothing has changed since {known.at}, when {known.passed} passed and {known.skipped} were "
+            "skipped\n  hint: make test FRESH=1 runs all of it again"
+        )
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remembers a green run of everything: one that was asked for no path, no name, no mark."""
+    config = session.config
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if exitstatus or reporter is None or GREEN in config.stash or not config.getoption("--reuse"):
+        return
+    chosen = config.getoption("-k") or config.getoption("-m") or config.getoption("lf", False)
+    if not chosen and config.args_source == pytest.Config.ArgsSource.TESTPATHS:
+        green.remember(len(reporter.stats.get("passed", [])), len(reporter.stats.get("skipped", [])))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -181,7 +172,7 @@ class BlockItem(pytest.Item):
         return item
 
     def runtest(self) -> None:
-        self.config.stash[RUN].judge(self.page, self.block)
+        judge(self, self.page, self.block)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
         if isinstance(excinfo.value, BlockFailed):
@@ -226,8 +217,7 @@ class PageRunner(_Runner):
     current: PythonItem
 
     def runtest(self, test: FenceTestDefinition, args: dict[str, Any], *, asyncio_runner: Any = None) -> None:
-        item = PageRunner.current
-        item.config.stash[RUN].judge(item.page, item.block)
+        judge(PageRunner.current, PageRunner.current.page, PageRunner.current.block)
 
     def repr_failure(self, test: Any, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
         if isinstance(excinfo.value, BlockFailed):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,36 +35,44 @@ class Entry:
     """When, UTC, ISO 8601."""
 
 
+@dataclass(frozen=True)
+class PageReport:
+    inputs: str
+    """Digest of what the verdicts rest on."""
+    blocks: tuple[Entry, ...]
+
+
 @dataclass
 class Report:
     """Verdicts by page. Pages that a run did not touch keep their old verdicts."""
 
-    pages: dict[str, list[Entry]] = field(default_factory=dict)
+    pages: dict[str, PageReport] = field(default_factory=dict)
 
     def counts(self) -> Counter[str]:
         """How many blocks have each outcome; the three outcomes are always there."""
         found = Counter(dict.fromkeys(OUTCOMES, 0))
-        found.update(entry.outcome for entries in self.pages.values() for entry in entries)
+        found.update(entry.outcome for page in self.pages.values() for entry in page.blocks)
         return found
 
     def find(self, page: str, block_id: str, content_hash: str) -> Entry | None:
         """The verdict for that very content; None when there is none, or only one for other content."""
-        for entry in self.pages.get(page, []):
+        for entry in self.pages[page].blocks if page in self.pages else ():
             if entry.id == block_id and entry.hash == content_hash:
                 return entry
         return None
 
 
-def add(report: Report, verdicts: Iterable[Verdict], build: str) -> None:
-    """Replaces the pages that `verdicts` speak of."""
+def add(report: Report, verdicts: Iterable[Verdict], build: str, inputs: Mapping[str, str]) -> None:
+    """Replaces the pages that `verdicts` speak of; `inputs` are their digests."""
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     fresh: dict[str, list[Entry]] = {}
     for v in verdicts:
+        block = v.block
         entry = Entry(
-            v.block.id, v.block.line, v.block.lang, v.block.hash, v.outcome, round(v.seconds, 4), v.message, build, at
+            block.id, block.line, block.lang, block.hash, v.outcome, round(v.seconds, 4), v.message, build, at
         )
-        fresh.setdefault(v.block.page, []).append(entry)
-    report.pages.update(fresh)
+        fresh.setdefault(block.page, []).append(entry)
+    report.pages.update({page: PageReport(inputs[page], tuple(entries)) for page, entries in fresh.items()})
 
 
 def write(report: Report, path: Path = PATH) -> None:
@@ -73,7 +81,10 @@ def write(report: Report, path: Path = PATH) -> None:
     document = {
         "format": 1,
         "counts": {outcome: counts[outcome] for outcome in OUTCOMES},
-        "pages": {page: [vars(entry) for entry in entries] for page, entries in sorted(report.pages.items())},
+        "pages": {
+            path: {"inputs": page.inputs, "blocks": [vars(entry) for entry in page.blocks]}
+            for path, page in sorted(report.pages.items())
+        },
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(".tmp")
@@ -85,7 +96,12 @@ def read(path: Path = PATH) -> Report | None:
     """None when there is no report. Raises ValueError with what to do for one that cannot be read."""
     try:
         document: dict[str, Any] = json.loads(path.read_text())
-        return Report({page: [Entry(**entry) for entry in entries] for page, entries in document["pages"].items()})
+        return Report(
+            {
+                path: PageReport(page["inputs"], tuple(Entry(**entry) for entry in page["blocks"]))
+                for path, page in document["pages"].items()
+            }
+        )
     except FileNotFoundError:
         return None
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:

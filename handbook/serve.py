@@ -55,8 +55,11 @@ def build_site(strict: bool = True) -> None:
         click.echo(said)
 
 
-def serve(host: str, port: int, ports: Ports, stay: bool = True) -> int:
-    """Exit status: 0 when every block passed or is excused. With `stay=False` it ends after the summary."""
+def serve(host: str, port: int, ports: Ports, *, stay: bool = True, fresh: bool = False) -> int:
+    """Exit status: 0 when every block passed or is excused. With `stay=False` it ends after the summary.
+
+    `fresh` runs also what passed before and rests on nothing that has changed.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         server = ThreadingHTTPServer((host, port), partial(Site, directory=str(SITE)), bind_and_activate=False)
@@ -77,8 +80,9 @@ def serve(host: str, port: int, ports: Ports, stay: bool = True) -> int:
         click.echo(
             f"mock node {node.addresses.node}  control {node.addresses.control}  metrics {node.addresses.metrics}"
         )
-        report.PATH.unlink(missing_ok=True)
-        progress = verify(node=node.addresses, report=report.PATH, junit=facts.ROOT / "build" / "junit.xml")
+        progress = verify(
+            node=node.addresses, report=report.PATH, junit=facts.ROOT / "build" / "junit.xml", reuse=not fresh
+        )
         for failure in progress.failures:
             click.echo(f"\n{failure}", err=True)
         build_site(strict=not progress.failures)

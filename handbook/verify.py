@@ -27,6 +27,8 @@ class Progress:
         self.failures: list[str] = []
         self._page = ""
         self._of_page: Counter[str] = Counter()
+        self._unchanged = ""
+        self.unchanged = 0
         self._since = time.monotonic()
         self._live = sys.stdout.isatty()
 
@@ -40,10 +42,13 @@ class Progress:
             self._end_line()
             self._page, self._of_page, self._since = page, Counter(), time.monotonic()
             self.pages += 1
+            self._unchanged = ""
         if report.when == "call" or report.outcome != "passed":
             outcome = WORDS[report.outcome]
             self.counts[outcome] += 1
             self._of_page[outcome] += 1
+            self._unchanged = str(dict(report.user_properties).get("unchanged since", ""))
+            self.unchanged += bool(self._unchanged)
             if outcome == "failed":
                 self.failures.append(report.longreprtext)
         if self._live:
@@ -60,7 +65,8 @@ class Progress:
     def _line(self) -> str:
         parts = [f"{self._of_page[o]} {o}" for o in OUTCOMES if self._of_page[o]]
         mark = "✗" if self._of_page["failed"] else "✓"
-        return f"{mark} {self._page:<34} {', '.join(parts):<28} {time.monotonic() - self._since:5.1f} s"
+        took = f"unchanged since {self._unchanged}" if self._unchanged else f"{time.monotonic() - self._since:5.1f} s"
+        return f"{mark} {self._page:<42} {', '.join(parts):<22} {took}"
 
     def _end_line(self) -> None:
         if self._page:
@@ -70,7 +76,8 @@ class Progress:
     def summary(self) -> str:
         blocks = sum(self.counts.values())
         parts = ", ".join(f"{self.counts[o]} {o}" for o in ("passed", "excused", "failed"))
-        return f"{self.pages} pages, {blocks} blocks: {parts}"
+        unchanged = f" ({self.unchanged} unchanged since they were run)" if self.unchanged else ""
+        return f"{self.pages} page{'' if self.pages == 1 else 's'}, {blocks} blocks: {parts}{unchanged}"
 
 
 def verify(
@@ -81,8 +88,12 @@ def verify(
     update: bool = False,
     report: Path | None = None,
     junit: Path | None = None,
+    reuse: bool = False,
 ) -> Progress:
-    """Runs the pages (all of them when none is named); the verdicts are in the report, the counts in the result."""
+    """Runs the pages (all of them when none is named); the verdicts are in the report, the counts in the result.
+
+    With `reuse` a page that passed, and rests on nothing that has changed, keeps its verdicts.
+    """
     chosen = [str(Path(p).resolve()) if not Path(p).is_absolute() else p for p in pages]
     chosen = chosen or [str(facts.ROOT / p) for p in PAGES if (facts.ROOT / p).exists()]
     args = [
@@ -106,6 +117,7 @@ def verify(
     args += ["--update-output"] if update else []
     args += ["--report", str(report)] if report else []
     args += ["--junitxml", str(junit)] if junit else []
+    args += ["--reuse"] if reuse else []
     progress = Progress()
     status = pytest.main(args, plugins=[progress])
     known = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)

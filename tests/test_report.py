@@ -19,7 +19,7 @@ def verdicts(cases: Path) -> list[Verdict]:
 
 def test_written_report_fits_its_schema_and_comes_back(cases: Path, tmp_path: Path) -> None:
     whole = report.Report()
-    report.add(whole, verdicts(cases), "mock 0.1.0")
+    report.add(whole, verdicts(cases), "mock 0.1.0", {"tests/cases/good.md": "0" * 16})
     report.write(whole, tmp_path / "report.json")
     validator("report").validate(json.loads((tmp_path / "report.json").read_text()))
     assert report.read(tmp_path / "report.json") == whole
@@ -28,15 +28,15 @@ def test_written_report_fits_its_schema_and_comes_back(cases: Path, tmp_path: Pa
 
 def test_other_content_has_no_verdict(cases: Path) -> None:
     whole = report.Report()
-    report.add(whole, verdicts(cases), "mock 0.1.0")
+    report.add(whole, verdicts(cases), "mock 0.1.0", {"tests/cases/good.md": "0" * 16})
     block = read_page(cases / "good.md").blocks[0]
     assert whole.find(block.page, block.id, block.hash) is not None
     assert whole.find(block.page, block.id, "0" * 16) is None
 
 
 def test_page_that_was_not_run_keeps_its_verdicts(cases: Path) -> None:
-    whole = report.Report({"docs/other.md": []})
-    report.add(whole, verdicts(cases), "mock 0.1.0")
+    whole = report.Report({"docs/other.md": report.PageReport("0" * 16, ())})
+    report.add(whole, verdicts(cases), "mock 0.1.0", {"tests/cases/good.md": "0" * 16})
     assert sorted(whole.pages) == ["docs/other.md", "tests/cases/good.md"]
 
 
@@ -44,7 +44,7 @@ def test_no_report_is_no_error(tmp_path: Path) -> None:
     assert report.read(tmp_path / "report.json") is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pages": {"a": [{"id": 1}]}}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pages": {"a": {"inputs": "", "blocks": [{"id": 1}]}}}'])
 def test_broken_report_says_what_to_do(tmp_path: Path, text: str) -> None:
     file = tmp_path / "report.json"
     file.write_text(text)

@@ -55,7 +55,7 @@ def test_node_port_in_use_is_one_clear_error() -> None:
 def test_verify_counts_and_reports(tmp_path: Path, cases: Path) -> None:
     done = handbook("verify", str(cases / "good.md"), "--report", str(tmp_path / "report.json"))
     assert done.returncode == 0, done.stderr
-    assert "1 pages, 17 blocks: 15 passed, 2 excused, 0 failed" in done.stdout
+    assert "1 page, 17 blocks: 15 passed, 2 excused, 0 failed" in done.stdout
     assert (tmp_path / "report.json").is_file()
 
 

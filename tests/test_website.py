@@ -47,7 +47,7 @@ def write_report(tmp_path: Path, page: Page, outcomes: tuple[str, ...]) -> None:
         Verdict(b, o, 0.1, "needs people" if o == "excused" else "")
         for b, o in zip(page.blocks, outcomes, strict=False)
     ]
-    report.add(whole, verdicts, "mock 9.9")
+    report.add(whole, verdicts, "mock 9.9", {page.path: "0" * 16})
     report.write(whole, tmp_path / "report.json")
 
 

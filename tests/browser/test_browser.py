@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from test_site import site  # noqa: F401  # the fixture
 
 from handbook import facts
@@ -68,18 +69,21 @@ def browser() -> Iterator[Browser]:
         one.close()
 
 
-def open_page(browser: Browser, url: str, scheme: str, size: str) -> tuple[Page, list[str]]:
-    """The page, and everything about it that an operator must never see."""
+def new_context(browser: Browser, scheme: str = "light", size: str = "desktop") -> BrowserContext:
     width, height = SIZES[size]
-    context = browser.new_context(
-        color_scheme="dark" if scheme == "dark" else "light", viewport={"width": width, "height": height}
-    )
-    page, wrong = context.new_page(), []
+    colours: Literal["light", "dark"] = "dark" if scheme == "dark" else "light"
+    return browser.new_context(color_scheme=colours, viewport={"width": width, "height": height})
+
+
+def open_page(context: BrowserContext, url: str) -> tuple[Page, list[str]]:
+    """The page, and everything about it that an operator must never see."""
+    page, wrong = context.new_page(), list[str]()
     origin = "/".join(url.split("/")[:3])
     page.on("request", lambda r: None if r.url.startswith((origin, "data:")) else wrong.append(f"requests {r.url}"))
     page.on("console", lambda m: wrong.append(f"console: {m.text}") if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda e: wrong.append(f"error: {e}"))
-    page.goto(url, wait_until="networkidle")
+    page.goto(url, wait_until="load")
+    page.wait_for_timeout(200)  # what a page asks for late
     return page, wrong
 
 
@@ -87,21 +91,22 @@ def open_page(browser: Browser, url: str, scheme: str, size: str) -> tuple[Page,
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_open_clean(browser: Browser, origin: str, scheme: str, size: str) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    context = new_context(browser, scheme, size)
     for path in PAGES:
-        page, wrong = open_page(browser, f"{origin}/{path}", scheme, size)
+        page, wrong = open_page(context, f"{origin}/{path}")
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         name = path.strip("/").replace("/", "-") or "index"
         page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}-{size}.png")
-        assert page.evaluate("document.body.getAttribute('data-md-color-scheme')") == (
-            "slate" if scheme == "dark" else "default"
-        )
-        page.context.close()
+        drawn = page.evaluate("document.body.getAttribute('data-md-color-scheme')")
+        page.close()
         assert (path, wrong, overflow) == (path, [], 0)
+        assert drawn == ("slate" if scheme == "dark" else "default")
+    context.close()
 
 
 def test_request_to_another_origin_would_be_seen(browser: Browser, origin: str, site: Path) -> None:  # noqa: F811
     (site / "bad.html").write_text('<img src="https://a.example/x.png"><script>console.error("no")</script>')
-    page, wrong = open_page(browser, f"{origin}/bad.html", "light", "desktop")
+    page, wrong = open_page(new_context(browser), f"{origin}/bad.html")
     page.context.close()
     (site / "bad.html").unlink()
     assert "requests https://a.example/x.png" in wrong
@@ -118,7 +123,7 @@ def test_request_to_another_origin_would_be_seen(browser: Browser, origin: str, 
     ],
 )
 def test_search_finds_identifiers_by_their_parts(browser: Browser, origin: str, typed: str, page: str) -> None:
-    opened, _ = open_page(browser, f"{origin}/", "light", "desktop")
+    opened, _ = open_page(new_context(browser), f"{origin}/")
     opened.keyboard.press("/")
     opened.keyboard.type(typed)
     opened.wait_for_selector(".md-search-result__item a")
@@ -128,7 +133,7 @@ def test_search_finds_identifiers_by_their_parts(browser: Browser, origin: str, 
 
 
 def test_copy_button_copies_the_command_alone(browser: Browser, origin: str) -> None:
-    opened, _ = open_page(browser, f"{origin}/", "light", "desktop")
+    opened, _ = open_page(new_context(browser), f"{origin}/")
     opened.context.grant_permissions(["clipboard-read", "clipboard-write"])
     block = opened.locator(".language-bash[data-block]").first
     block.hover()
