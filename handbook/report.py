@@ -14,6 +14,7 @@ from typing import Any
 from handbook import facts
 from handbook.runner import Verdict
 
+FORMAT = 2
 PATH = facts.ROOT / "build" / "report.json"
 OUTCOMES = ("passed", "failed", "excused")
 
@@ -79,7 +80,7 @@ def write(report: Report, path: Path = PATH) -> None:
     """Atomically: a reader sees the old report or the new one."""
     counts = report.counts()
     document = {
-        "format": 1,
+        "format": FORMAT,
         "counts": {outcome: counts[outcome] for outcome in OUTCOMES},
         "pages": {
             path: {"inputs": page.inputs, "blocks": [vars(entry) for entry in page.blocks]}
@@ -96,6 +97,8 @@ def read(path: Path = PATH) -> Report | None:
     """None when there is no report. Raises ValueError with what to do for one that cannot be read."""
     try:
         document: dict[str, Any] = json.loads(path.read_text())
+        if document["format"] != FORMAT:
+            raise KeyError(f"format {document['format']}, expected {FORMAT}")
         return Report(
             {
                 path: PageReport(page["inputs"], tuple(Entry(**entry) for entry in page["blocks"]))

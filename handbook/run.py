@@ -110,7 +110,10 @@ class Run:
     @cached_property
     def _report(self) -> report.Report:
         path = self.options.report
-        return (report.read(path) if path else None) or report.Report()
+        try:
+            return (report.read(path) if path else None) or report.Report()
+        except ValueError:  # of another version, or cut off: this run writes a new one
+            return report.Report()
 
     def _earlier(self, page: Page, block: Block) -> Verdict | None:
         at = self.options.addresses

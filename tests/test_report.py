@@ -44,7 +44,9 @@ def test_no_report_is_no_error(tmp_path: Path) -> None:
     assert report.read(tmp_path / "report.json") is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pages": {"a": {"inputs": "", "blocks": [{"id": 1}]}}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"format": 1}', '{"format": 2, "pages": {"a": {"inputs": "", "blocks": [{"id": 1}]}}}']
+)
 def test_broken_report_says_what_to_do(tmp_path: Path, text: str) -> None:
     file = tmp_path / "report.json"
     file.write_text(text)

@@ -59,6 +59,13 @@ def test_changed_engine_runs_it_again(once: Path, mock_process: MockProcess, mon
     assert times_run(once) == 2
 
 
+def test_unreadable_report_is_replaced(once: Path, mock_process: MockProcess) -> None:
+    (once.parent / "report.json").write_text('{"format": 1, "pages": []}')
+    judge(once, mock_process)
+    judge(once, mock_process)
+    assert times_run(once) == 2
+
+
 def test_failed_page_is_run_again(once: Path, mock_process: MockProcess) -> None:
     once.write_text(once.read_text().replace("\n```\n", "; false\n```\n"))
     assert [judge(once, mock_process).outcome for _ in range(2)] == ["failed", "failed"]
