@@ -197,7 +197,7 @@ def test_a_lost_answer_was_stored_and_a_late_one_keeps_its_place(node: NodeProce
     node.control.call("mock.fault.add", {"fault": "delay", "milliseconds": 100, "times": 1})
     started = time.monotonic()
     received = node.raw(post(call("consensus.difficulty", None, 1)) + post(call("balance", None, 2)))
-    assert time.monotonic() - started >= 0.1
+    assert time.monotonic() - started > 0.09  # a timer counts whole milliseconds from the start of its turn
     assert received.index(b'{"id":1') < received.index(b'{"id":2')
     assert 'mock_faults_injected_total{fault="drop_answer"} 1' in node.rpc.call("metrics")
 
