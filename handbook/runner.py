@@ -194,8 +194,10 @@ class PageRun:
         if not ran.alive:
             self._broken = block
         output = re.sub(rf"{re.escape(block.page)}: line \d+: ", "bash: ", ran.output)
-        if ran.status == declared:
+        if ran.status == declared and (ran.alive or ran.status):
             return "", output
+        if not ran.status:
+            return f"{block.where}: ends the session with `exit`, and what stands behind it is not run", output
         what = f"exit status {ran.status}"
         if ran.status == 124 and not ran.alive:
             what = f"not finished after {limit:.0f} s"

@@ -68,9 +68,9 @@ class Session:
         redirect = f">'{self._output}' 2>&1 </dev/null 9>&-"
         started = time.monotonic()
         if subshell:
-            self._send(f"set +e; ( set -e; . '{script}' ) {redirect}; status=$?; set -e; echo $status >&9")
+            self._send(f"set +e; ( set -euo pipefail; . '{script}' ) {redirect}; status=$?; set -e; echo $status >&9")
         else:
-            self._send(f"{{ . '{script}'; }} {redirect}; echo 0 >&9")
+            self._send(f"set -euo pipefail; {{ . '{script}'; }} {redirect}; echo 0 >&9")
         status = self._await(timeout)
         seconds = time.monotonic() - started
         output = self._read_output(f"{self._scratch}/")

@@ -46,6 +46,11 @@ def test_declared_exit_leaves_the_session_alive(session: Session) -> None:
     assert run(session, "echo alive").output == "alive\n"
 
 
+def test_each_block_begins_strict(session: Session) -> None:
+    run(session, "set +euo pipefail")
+    assert run(session, "false; true").status == 1
+
+
 def test_time_limit(session: Session) -> None:
     ran = run(session, "echo early; sleep 60", timeout=0.3)
     assert (ran.status, ran.output, ran.alive) == (124, "early\n", False)
