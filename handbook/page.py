@@ -124,7 +124,7 @@ def read_page(file: Path) -> Page:
     """Raises PageError naming page and line for anything that would not be published as it is meant."""
     path = str(file.relative_to(facts.ROOT)) if file.is_relative_to(facts.ROOT) else file.name
     try:
-        source = file.read_text(encoding="utf-8")
+        source = file.read_text(encoding="utf-8-sig")  # as MkDocs reads it
     except UnicodeDecodeError as error:
         raise PageError(path, 1, f"not UTF-8: {error.reason} at byte {error.start}") from None
     lines = source.splitlines()

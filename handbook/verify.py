@@ -37,7 +37,7 @@ class Progress:
             self.failures.append(report.longreprtext)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        page = report.nodeid.split("::")[0]
+        page = report.location[0]
         if page != self._page:
             self._end_line()
             self._page, self._of_page, self._since = page, Counter(), time.monotonic()

@@ -65,6 +65,13 @@ def test_includes_are_put_in(tmp_path: Path) -> None:
     assert "rpc()" in read_page(file).blocks[0].text
 
 
+def test_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "page.md"
+    file.write_bytes(b"\xef\xbb\xbf---\r\ntitle: T\r\n---\r\n# A\r\n\r\n```bash\r\ntrue\r\n```\r\n")
+    page = read_page(file)
+    assert (page.meta, page.blocks[0].text, page.blocks[0].line) == ({"title": "T"}, "true\n", 6)
+
+
 def test_slugs_are_those_of_the_site() -> None:
     assert slugify("What `rpc` does, and why") == "what-rpc-does-and-why"
     assert slugify("If it does not work") == "if-it-does-not-work"
