@@ -85,7 +85,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Pages answer from the report; the tests are left out if the whole checkout is as in the last green run."""
     if not config.getoption("--reuse"):
         return
-    inputs.of_checkout()  # as it is now: what changes during the run is not what was run
+    inputs.prime()
     if not (known := green.last()):
         return
     tests = [item for item in items if item.path.is_relative_to(facts.ROOT / "tests")]

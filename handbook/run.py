@@ -12,7 +12,7 @@ from handbook.control import Unreachable
 from handbook.page import Block, Page
 from handbook.rewrite import rewrite
 from handbook.runner import PageRun, Verdict
-from handbook.target import Addresses, MockProcess, Target, live_node, own_node, running_mock
+from handbook.target import MOCK, Addresses, MockProcess, Target, live_node, own_node, running_mock
 
 
 class NoNode(Exception):
@@ -34,6 +34,9 @@ class Options:
 class Run:
     def __init__(self, options: Options) -> None:
         self.options = options
+        if options.report:
+            inputs.prime()
+        self._rewritten: set[str] = set()
         self.reused: dict[str, str] = {}
         """Pages whose verdicts come from the report, and when they were run."""
         self._pages: dict[str, Page] = {}
@@ -89,6 +92,7 @@ class Run:
         if run.target is not self._shared:
             run.target.close()
         if run.rewrites:
+            self._rewritten.add(run.page.path)
             count = rewrite(run.page.file, ((r.block, r.text) for r in run.rewrites))
             print(f"{run.page.path}: {count} output blocks rewritten")
 
@@ -123,7 +127,7 @@ class Run:
         if known is None or known.inputs != inputs.of_page(page):
             return None
         entries = {b.id: self._report.find(page.path, b.id, b.hash) for b in page.blocks}
-        if any(entry is None or entry.outcome == "failed" for entry in entries.values()):
+        if any(e is None or e.outcome == "failed" or not e.build.startswith(MOCK) for e in entries.values()):
             return None
         entry = entries[block.id]
         assert entry
@@ -135,5 +139,5 @@ class Run:
         return {
             path: inputs.of_page(page)
             for path, page in self._pages.items()
-            if all((path, block.id) in self._verdicts for block in page.blocks)
+            if path not in self._rewritten and all((path, block.id) in self._verdicts for block in page.blocks)
         }

@@ -107,6 +107,11 @@ class PageRun:
     # One block -------------------------------------------------------------------------------------------------
 
     def _judge(self, block: Block) -> Verdict:
+        unknown = [need for need in block.needs if need not in MET and need not in ABSENT]
+        if unknown:
+            known = ", ".join(sorted(MET | set(ABSENT)))
+            message = f"{block.where}: needs {unknown[0]!r}, which nobody defined\n  hint: one of {known}"
+            return Verdict(block, "failed", message=message)
         reason = block.attrs.get("excused") or self._unmet(block)
         if reason:
             if block.lang in RUN:
@@ -144,10 +149,6 @@ class PageRun:
         return bool(ran) and self._verdicts[ran[-1].id].outcome == "excused"
 
     def _prove(self, block: Block) -> str:
-        unknown = [need for need in block.needs if need not in MET and need not in ABSENT]
-        if unknown:
-            known = ", ".join(sorted(MET | set(ABSENT)))
-            return f"{block.where}: needs {unknown[0]!r}, which nobody defined\n  hint: one of {known}"
         if block.is_output:
             return self._compare(block)
         if block.lang in RUN:
@@ -196,8 +197,8 @@ class PageRun:
         output = re.sub(rf"{re.escape(block.page)}: line \d+: ", "bash: ", ran.output)
         if ran.status == declared and (ran.alive or ran.status):
             return "", output
-        if not ran.status:
-            return f"{block.where}: ends the session with `exit`, and what stands behind it is not run", output
+        if not ran.status or (ran.status == 125 and ran.alive):
+            return f"{block.where}: is left before its last line", output
         what = f"exit status {ran.status}"
         if ran.status == 124 and not ran.alive:
             what = f"not finished after {limit:.0f} s"

@@ -64,13 +64,14 @@ class Session:
         """Runs `source`, which stands at `line` of page `name`: bash's own messages then carry page and line."""
         script = self._scratch / name
         script.parent.mkdir(parents=True, exist_ok=True)
-        script.write_text("\n" * (line - 1) + source)
+        end = "" if subshell else "\n_block_end=$?\n"  # reached only if the block runs to its last line
+        script.write_text("\n" * (line - 1) + source + end)
         redirect = f">'{self._output}' 2>&1 </dev/null 9>&-"
         started = time.monotonic()
         if subshell:
             self._send(f"set +e; ( set -euo pipefail; . '{script}' ) {redirect}; status=$?; set -e; echo $status >&9")
         else:
-            self._send(f"set -euo pipefail; {{ . '{script}'; }} {redirect}; echo 0 >&9")
+            self._send(f"set -euo pipefail; _block_end=125; {{ . '{script}'; }} {redirect}; echo $_block_end >&9")
         status = self._await(timeout)
         seconds = time.monotonic() - started
         output = self._read_output(f"{self._scratch}/")

@@ -19,6 +19,8 @@ from handbook.control import Control, Unreachable
 from handbook.ports import free_port
 from handbook.prometheus import Prometheus
 
+MOCK = "mock node"
+"""How the build of every mock begins, as verdicts name it."""
 DEFAULT_NODE = {"treasury_balance": 1_000_000, "clock": 1_767_225_600, "height": 0, "executor": "off"}
 """What a page finds unless its front matter says otherwise; the clock stands at 2026-01-01T00:00:00Z."""
 
@@ -105,7 +107,7 @@ def running_mock(addresses: Addresses) -> Target:
     assert addresses.control
     control = Control(addresses.control)
     status = control.call("mock.status")
-    build = f"mock node ({status['build']} {facts.CONTRACT_BUILD})"
+    build = f"{MOCK} ({status['build']} {facts.CONTRACT_BUILD})"
     target = Target(addresses, build, is_mock=True, _control=control)
     target.seen()
     return target
@@ -134,7 +136,8 @@ class MockProcess:
     def __init__(self, directory: Path, ports: Ports | None = None) -> None:
         ports = ports or Ports()
         self.log = directory / "node.log"
-        environment = {**os.environ, "TB_RPC_TOKENS_PER_SEC": "1000000"}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TB_")}
+        environment = {**inherited, "TB_RPC_TOKENS_PER_SEC": "1000000"}
         command = [
             sys.executable,
             "-m",

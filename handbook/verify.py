@@ -120,6 +120,8 @@ def verify(
     args += ["--reuse"] if reuse else []
     progress = Progress()
     status = pytest.main(args, plugins=[progress])
+    if status == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
     known = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
     if status not in known and not progress.failures:
         progress.failures.append(f"the run ended early ({pytest.ExitCode(status).name})")

@@ -18,7 +18,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page as SitePage
 
-from handbook import facts, ledger, report
+from handbook import facts, inputs, ledger, report
 from handbook import page as pages
 
 log = logging.getLogger("mkdocs.plugins.handbook")
@@ -126,7 +126,7 @@ def on_post_page(output: str, page: SitePage, config: MkDocsConfig) -> str:
         _build.problems += [
             f"{block.where}: no verdict for this block in build/report.json"
             for block in source.blocks
-            if found.find(block.page, block.id, block.hash) is None
+            if _entry(source, block) is None
         ]
     return output
 
@@ -153,7 +153,9 @@ def _source(page: SitePage) -> pages.Page:
 
 def _entry(source: pages.Page, block: pages.Block) -> report.Entry | None:
     whole = _build.report
-    return whole.find(source.path, block.id, block.hash) if whole else None
+    if whole is None or source.path not in whole.pages or whole.pages[source.path].inputs != inputs.of_page(source):
+        return None  # what the verdicts rest on has changed since
+    return whole.find(source.path, block.id, block.hash)
 
 
 def _mark(source: pages.Page, block: pages.Block) -> str:

@@ -9,7 +9,7 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
 
-from handbook import facts, report
+from handbook import facts, inputs, report
 from handbook.page import Page, read_page
 from handbook.runner import Verdict
 
@@ -47,7 +47,7 @@ def write_report(tmp_path: Path, page: Page, outcomes: tuple[str, ...]) -> None:
         Verdict(b, o, 0.1, "needs people" if o == "excused" else "")
         for b, o in zip(page.blocks, outcomes, strict=False)
     ]
-    report.add(whole, verdicts, "mock 9.9", {page.path: "0" * 16})
+    report.add(whole, verdicts, "mock 9.9", {page.path: inputs.of_page(page)})
     report.write(whole, tmp_path / "report.json")
 
 
@@ -88,9 +88,16 @@ def test_changed_block_loses_its_verdict_and_fails_the_build(tmp_path: Path, pag
 
 
 def test_code_without_a_fence_fails_the_build(tmp_path: Path, page: Page) -> None:
-    write_report(tmp_path, page, ("passed", "passed", "excused"))
     page.file.write_text(PAGE + "\n<pre><code>rm -rf /</code></pre>\n")
+    write_report(tmp_path, read_page(page.file), ("passed", "passed", "excused"))
     with pytest.raises(Abort, match="Aborted with 1 warnings"):
+        build_page(tmp_path)
+
+
+def test_changed_front_matter_takes_the_verdicts_away(tmp_path: Path, page: Page) -> None:
+    write_report(tmp_path, page, ("passed", "passed", "excused"))
+    page.file.write_text(PAGE.replace("title: Page", "title: Page\nnode: {treasury_balance: 9}"))
+    with pytest.raises(Abort, match="Aborted with 3 warnings"):
         build_page(tmp_path)
 
 
