@@ -2,6 +2,10 @@ export NODE="${NODE:-http://127.0.0.1:3030}"
 export CONTROL="${CONTROL:-http://127.0.0.1:3031}"
 export METRICS="${METRICS:-http://127.0.0.1:9898/metrics}"
 start_node() {  # start_node [FLAGS]: a mock node of your own
+  if curl -s -m 2 -o /dev/null "$NODE/badge/status"; then
+    echo "a node answers at $NODE already: set NODE to a free port"
+    return 1
+  fi
   metrics="${METRICS#http://}"
   handbook node --data-dir node-data --rpc-addr "${NODE#http://}" \
     --control-addr "${CONTROL#http://}" \
