@@ -127,7 +127,7 @@ def read_page(file: Path) -> Page:
         source = file.read_text(encoding="utf-8-sig")  # as MkDocs reads it
     except UnicodeDecodeError as error:
         raise PageError(path, 1, f"not UTF-8: {error.reason} at byte {error.start}") from None
-    lines = source.splitlines()
+    lines = source.removesuffix("\n").split("\n")  # as Markdown counts them: U+2028 and form feeds are text
     meta, first = _front_matter(path, lines)
     headings: list[tuple[int, str, str, int]] = []
     blocks: list[Block] = []
@@ -254,9 +254,9 @@ def _include(path: str, line: int, body: list[str]) -> str:
             out.append(text)
             continue
         source = facts.SNIPPETS / found["path"]
-        if not source.is_file():
+        if not source.is_file() or not source.resolve().is_relative_to(facts.SNIPPETS):
             raise PageError(path, line + offset, f"includes {found['path']}, which is not in snippets/")
-        out.extend(found["indent"] + one for one in source.read_text().splitlines())
+        out.extend(found["indent"] + one for one in source.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
     while out and not out[-1].strip():
         out.pop()
     while out and not out[0].strip():

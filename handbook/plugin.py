@@ -7,8 +7,12 @@ items of pytest-markdown-docs, with a runner of ours; all others are items of th
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -45,6 +49,8 @@ GREEN = pytest.StashKey[green.Green]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _interrupt)
     option = config.getoption
     node, path = option("--node"), option("--report")
     config.stash[RUN] = Run(
@@ -56,6 +62,11 @@ def pytest_configure(config: pytest.Config) -> None:
             reuse=option("--reuse"),
         )
     )
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM stops a run as Ctrl-C does: with the node and the sessions it started."""
+    raise KeyboardInterrupt
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -107,8 +118,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Remembers a green run of everything: one that was asked for no path, no name, no mark."""
+    """Ends the last page; remembers a green run of everything: one that was asked for no path, no name, no mark."""
     config = session.config
+    run = config.stash.get(RUN, None)
+    if run:
+        run.end_page()
+        for why in run.refused:
+            print(why, file=sys.stderr)
+        if run.refused:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            return
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if exitstatus or reporter is None or GREEN in config.stash or not config.getoption("--reuse"):
         return

@@ -37,6 +37,8 @@ class Run:
         if options.report:
             inputs.prime()
         self._rewritten: set[str] = set()
+        self.refused: list[str] = []
+        """Pages that `--update` could not write, and why."""
         self.reused: dict[str, str] = {}
         """Pages whose verdicts come from the report, and when they were run."""
         self._pages: dict[str, Page] = {}
@@ -58,7 +60,7 @@ class Run:
     def finish(self) -> None:
         """Writes what was asked for and stops what was started, whatever happens."""
         try:
-            self._end_page()
+            self.end_page()
             if self.options.report and self._shared:
                 whole = self._whole_pages()
                 verdicts = (v for v in self._verdicts.values() if v.block.page in whole)
@@ -77,14 +79,15 @@ class Run:
     def _on(self, page: Page) -> PageRun:
         """The page's run; the page before it ends."""
         if self._page_run is None or self._page_run.page is not page:
-            self._end_page()
+            self.end_page()
             shared = self._target()
             own = page.meta.get("node") == "own" and shared.is_mock
             target = own_node(shared.build) if own else shared
             self._page_run = PageRun(page, target, allow_writes=self.options.allow_writes, update=self.options.update)
         return self._page_run
 
-    def _end_page(self) -> None:
+    def end_page(self) -> None:
+        """Closes the page that ran last, and writes what `--update` found."""
         run, self._page_run = self._page_run, None
         if run is None:
             return
@@ -93,8 +96,11 @@ class Run:
             run.target.close()
         if run.rewrites:
             self._rewritten.add(run.page.path)
-            count = rewrite(run.page.file, ((r.block, r.text) for r in run.rewrites))
-            print(f"{run.page.path}: {count} output blocks rewritten")
+            try:
+                count = rewrite(run.page.file, ((r.block, r.text) for r in run.rewrites))
+                print(f"{run.page.path}: {count} output blocks rewritten")
+            except (RuntimeError, OSError) as error:
+                self.refused.append(f"{error}\n  {run.page.path} is as it was")
 
     def _target(self) -> Target:
         if self._shared is None:

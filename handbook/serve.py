@@ -8,9 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -18,7 +20,7 @@ import click
 from handbook import facts, report
 from handbook.control import Control
 from handbook.target import DEFAULT_NODE, MockProcess, Ports
-from handbook.verify import verify
+from handbook.verify import Progress, verify
 
 SITE = facts.ROOT / "build" / "site"
 
@@ -68,13 +70,15 @@ def serve(host: str, port: int, ports: Ports, *, stay: bool = True, fresh: bool 
     except OSError as error:
         why = "is in use" if error.errno == errno.EADDRINUSE else str(error)
         raise click.ClickException(f"http://{host}:{port} {why}\n  hint: make run PORT=8001") from None
-    data = facts.ROOT / "build" / "node"
-    shutil.rmtree(data, ignore_errors=True)
-    data.mkdir(parents=True)
+    build = facts.ROOT / "build"
+    build.mkdir(exist_ok=True)
+    data = Path(tempfile.mkdtemp(prefix="node-", dir=build))  # its own: another `make run` may be at work here
     started = time.monotonic()
+    progress: Progress | None = None
     try:
         node = MockProcess(data, ports)
     except RuntimeError as error:
+        shutil.rmtree(data, ignore_errors=True)
         raise click.ClickException(f"{error}\n  hint: NODE_PORT, CONTROL_PORT and METRICS_PORT choose others") from None
     try:
         click.echo(
@@ -97,10 +101,11 @@ def serve(host: str, port: int, ports: Ports, *, stay: bool = True, fresh: bool 
         return 1 if progress.failures else 0
     except KeyboardInterrupt:
         click.echo("\nstopped")
-        return 0
+        return 1 if progress is None or progress.failures else 0
     finally:
         server.server_close()
         node.stop()
+        shutil.rmtree(data, ignore_errors=True)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -125,6 +125,8 @@ def verify(
     known = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
     if status not in known and not progress.failures:
         progress.failures.append(f"the run ended early ({pytest.ExitCode(status).name})")
+    if status == pytest.ExitCode.TESTS_FAILED and not progress.failures:
+        progress.failures.append("a page could not be rewritten, see above")
     if not progress.failures and sum(progress.counts.values()) == 0:
         progress.failures.append(f"no block found in: {', '.join(pages) or ', '.join(PAGES)}")
     return progress

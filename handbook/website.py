@@ -106,7 +106,7 @@ def tag_blocks(source: pages.Page, markdown: str) -> str:
         shown = {k: v for k, v in block.attrs.items() if k in ("title", "hl_lines", "linenums")}
         attributes = " ".join(f'{k}="{v}"' for k, v in {**shown, "data-block": block.id}.items())
         classes = "".join(f".{name} " for name in (block.lang, *block.classes, f"effect-{block.effect}"))
-        body = [(indent + line).rstrip(" \t") for line in block.text.splitlines()]
+        body = [(indent + line).rstrip(" \t") for line in block.text.removesuffix("\n").split("\n")]
         lines[number - 1 : end - 1] = [f"{indent}{fence['fence']}{{{classes}{attributes}}}", *body]
     return "\n".join(lines)
 

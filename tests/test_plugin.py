@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import psutil
 import pytest
 
 from handbook import facts
@@ -140,3 +142,20 @@ def test_unreachable_node_is_one_clear_line(page: Path) -> None:
     done = subprocess.run(command, cwd=facts.ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert "no node to run the pages on: nobody answers at http://127.0.0.1:9" in done.stdout + done.stderr
     assert done.returncode == 4
+
+
+def test_a_terminated_run_leaves_no_process(tmp_path: Path) -> None:
+    file = tmp_path / "page.md"
+    file.write_text("# Page\n\n```bash\necho $$ > " + str(tmp_path / "pid") + "\nsleep 60\n```\n")
+    command = [sys.executable, "-m", "handbook", "verify", str(file)]
+    run = subprocess.Popen(command, cwd=facts.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    session, deadline = tmp_path / "pid", time.monotonic() + 60
+    while not (session.exists() and session.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    started = [child.pid for child in psutil.Process(run.pid).children(recursive=True)]
+    assert int(session.read_text()) in started and len(started) >= 3  # bash, its sleep, the node
+    run.terminate()
+    run.communicate(timeout=30)
+    assert run.returncode
+    left = [pid for pid in started if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+    assert left == []
