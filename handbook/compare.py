@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 from handbook.page import Block
 
@@ -18,6 +18,15 @@ def compare_output(block: Block, got: str) -> str:
     if block.lang == "json":
         return _compare_json(block, expected, got)
     return "" if expected == got else f"{block.where}: the block above prints something else\n{_diff(expected, got)}"
+
+
+def strict_json(text: str) -> Any:
+    """Raises JSONDecodeError also for a name given twice, NaN and Infinity, which other parsers refuse."""
+    return json.loads(text, object_pairs_hook=_members, parse_constant=_constant)
+
+
+def _constant(name: str) -> NoReturn:
+    raise json.JSONDecodeError(f"{name} is not JSON", "", 0)
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -36,7 +45,7 @@ def _compare_json(block: Block, expected: str, got: str) -> str:
     except json.JSONDecodeError:
         return f"{block.where}: expected JSON, got:\n{indent(got)}"
     try:
-        wanted = json.loads(expected, object_pairs_hook=_members)
+        wanted = strict_json(expected)
     except json.JSONDecodeError as error:
         return f"{block.page}:{block.body_line + error.lineno - 1}: not JSON: {error.msg}\n  got:\n{indent(got)}"
     found = difference(wanted, actual, exact=block.attrs.get("compare") != "shape")

@@ -18,7 +18,7 @@ import yaml
 from referencing import Registry, Resource
 
 from handbook import facts, tool
-from handbook.compare import indent
+from handbook.compare import indent, strict_json
 from handbook.page import Block
 
 TOOLS = {
@@ -35,7 +35,7 @@ def check_json(block: Block) -> list[str]:
             '\n  hint: {.json schema="NAME"}, or {.json .output .no-copy} for what the block above prints'
         ]
     try:
-        document = json.loads(block.text)
+        document = strict_json(block.text)
     except json.JSONDecodeError as error:
         return [f"{block.page}:{block.body_line + error.lineno - 1}: not JSON: {error.msg} (column {error.colno})"]
     return _against_schema(block, document)

@@ -29,21 +29,21 @@ HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 HEADING_ID = re.compile(r"\{:?[ \t]*#([\w-]+)[^}]*\}[ \t]*$")
 INCLUDE = re.compile(r'^(?P<indent>[ \t]*)--8<--[ \t]+"(?P<path>[^"]+)"[ \t]*$')
 
-ATTRIBUTES = {
-    "effect",
-    "needs",
-    "exit",
-    "timeout",
-    "schema",
-    "tool",
-    "expect",
-    "compare",
-    "excused",
-    "title",
-    "hl_lines",
-    "linenums",
-}
 EFFECTS = ("read", "write", "destructive")
+ATTRIBUTES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "effect": ("|".join(EFFECTS), ("bash", "python")),
+    "needs": (r".+", ()),
+    "exit": (r"[1-9]\d?|1\d\d|2[0-4]\d|25[0-5]", ("bash",)),
+    "timeout": (r"[1-9]\d{0,3}", ("bash", "python")),
+    "schema": (r"[\w-]+", ("json", "yaml", "toml")),
+    "tool": (r"[\w-]+", ("yaml",)),
+    "expect": ("data", ("promql",)),
+    "compare": ("shape", ("json",)),
+    "excused": (r"(?s).*\S.*", ()),
+    "title": (r".+", ()),
+    "hl_lines": (r"\d[\d -]*", ()),
+}
+"""What each attribute's value may be, and the languages it means something to; none named: to all."""
 
 
 class PageError(Exception):
@@ -239,11 +239,22 @@ def _parse_info(path: str, line: int, info: str) -> tuple[str, tuple[str, ...], 
     lang = braces["lang"].lstrip(".") or (classes.pop(0) if classes else "")
     if not lang:
         raise PageError(path, line, "a fence without a language", "the first class is the language: {.bash …}")
-    if attrs.get("effect", "read") not in EFFECTS:
-        raise PageError(path, line, f"effect {attrs['effect']!r}", f"one of {', '.join(EFFECTS)}")
-    if "excused" in attrs and not attrs["excused"].strip():
-        raise PageError(path, line, "excused without a reason")
+    for key, value in attrs.items():
+        _check_attribute(path, line, lang, key, value)
+    if "schema" in attrs and "tool" in attrs:
+        raise PageError(path, line, "schema and tool together", "one of them proves the block")
     return lang, tuple(classes), attrs
+
+
+def _check_attribute(path: str, line: int, lang: str, key: str, value: str) -> None:
+    pattern, languages = ATTRIBUTES[key]
+    if key == "excused" and not value.strip():
+        raise PageError(path, line, "excused without a reason")
+    if not re.fullmatch(pattern, value):
+        fits = ", ".join(pattern.split("|")) if re.fullmatch(r"[a-z|]+", pattern) else pattern
+        raise PageError(path, line, f"{key} {value!r}", f"one of {fits}")
+    if languages and lang not in languages:
+        raise PageError(path, line, f"{key} on a {lang} block", f"only {', '.join(languages)} blocks take it")
 
 
 def _include(path: str, line: int, body: list[str]) -> str:

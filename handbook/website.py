@@ -103,7 +103,7 @@ def tag_blocks(source: pages.Page, markdown: str) -> str:
     for (number, (indent, _, _, end)), block in reversed(list(zip(found, source.blocks, strict=True))):
         fence = pages.FENCE.match(lines[number - 1])
         assert fence
-        shown = {k: v for k, v in block.attrs.items() if k in ("title", "hl_lines", "linenums")}
+        shown = {k: v for k, v in block.attrs.items() if k in ("title", "hl_lines")}
         attributes = " ".join(f'{k}="{v}"' for k, v in {**shown, "data-block": block.id}.items())
         classes = "".join(f".{name} " for name in (block.lang, *block.classes, f"effect-{block.effect}"))
         body = [(indent + line).rstrip(" \t") for line in block.text.removesuffix("\n").split("\n")]
