@@ -68,11 +68,12 @@ def check() -> None:
     """Check pages, runbooks and monitoring as far as that needs no node; says what is missing, with page and line."""
     from handbook.check import check as run
     from handbook.document import Unreadable
+    from handbook.page import PageError
 
     try:
         checked = run()
-    except Unreadable as error:
-        raise click.ClickException(str(error.problem)) from None
+    except (Unreadable, PageError) as error:
+        raise click.ClickException(str(error)) from None
     for problem in checked.problems:
         click.echo(problem, err=True)
     click.echo(checked.summary())

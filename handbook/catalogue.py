@@ -65,7 +65,9 @@ class Catalogue:
 
 def load(file: Path = FILE) -> Catalogue:
     """Raises Unreadable, or KeyError for a file that `check_catalogue` would reject."""
-    return Catalogue(tuple(_metric(entry) for entry in document.read(file).data))
+    return Catalogue(
+        tuple(_metric(entry) for entry in document.read_entries(file, "name", "type", "unit", "help", "source").data)
+    )
 
 
 def _metric(entry: dict[str, Any]) -> Metric:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-import yaml
-
-from handbook import alertmanager, catalogue, dashboards, facts, names, rule_tests, rules, runbook
+from handbook import alertmanager, catalogue, dashboards, document, facts, names, rule_tests, rules, runbook
 from handbook import page as pages
 
 MONITORING = facts.ROOT / "monitoring"
@@ -50,7 +48,7 @@ def _runbooks(checked: Checked, loaded: tuple[rules.Rule, ...]) -> None:
     checked.counts["runbooks"] = len(books)
     for book in books:
         checked.problems += runbook.check(book.page)
-    receivers = yaml.safe_load((MONITORING / "alertmanager.yml").read_text())["receivers"]
+    receivers = document.read_members(MONITORING / "alertmanager.yml", receivers=list, route=dict).data["receivers"]
     drills = pages.read_page(facts.ROOT / "docs" / "CHAOS_TESTING.md").headings
     checked.problems += runbook.check_links(
         books, loaded, {one["name"] for one in receivers}, {slug for _, _, slug, _ in drills}
@@ -69,7 +67,11 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         panels=sum(len(board.ids) for board in boards),
     )
     tests = MONITORING / "rules_test.yml"
-    external = yaml.safe_load((MONITORING / "prometheus.yml").read_text())["global"]["external_labels"]
+    external = (
+        document.read_members(MONITORING / "prometheus.yml", **{"global": dict})
+        .data["global"]
+        .get("external_labels", {})
+    )
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
     found = [
         *catalogue.check_catalogue(),

@@ -56,6 +56,35 @@ def read(file: Path) -> Document:
     return Document(path, _json(path, text) if file.suffix == ".json" else _yaml(path, text), _lines(text))
 
 
+def read_members(file: Path, **kinds: type) -> Document:
+    """A mapping that has each named member, of the named type. Raises Unreadable."""
+    document = read(file)
+    if not isinstance(document.data, dict):
+        raise Unreadable(Problem(document.where(), f"expected a mapping, found {_called(document.data)}"))
+    for name, kind in kinds.items():
+        if not isinstance(found := document.data.get(name), kind):
+            expected = "a list" if kind is list else "a mapping"
+            raise Unreadable(Problem(document.where(name), f"{name}: expected {expected}, found {_called(found)}"))
+    return document
+
+
+def read_entries(file: Path, *members: str) -> Document:
+    """A list, not empty, of mappings that have each of the members. Raises Unreadable."""
+    document = read(file)
+    if not isinstance(document.data, list) or not document.data:
+        raise Unreadable(Problem(document.where(), f"expected a list of entries, found {_called(document.data)}"))
+    for position, entry in enumerate(document.data):
+        if not isinstance(entry, dict):
+            raise Unreadable(Problem(document.where(position), f"expected a mapping, found {_called(entry)}"))
+        if missing := [name for name in members if name not in entry]:
+            raise Unreadable(Problem(document.where(position), f"the entry has no {missing[0]}"))
+    return document
+
+
+def _called(value: Any) -> str:
+    return "nothing" if value in (None, [], {}) else json.dumps(value, default=str)[:60]
+
+
 def walk(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
     """The value and everything inside it, each with its place."""
     yield place, value

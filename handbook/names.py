@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from handbook import facts
+from handbook import document, facts
 from handbook.page import INCLUDE, Page
 from handbook.problem import Problem
 
@@ -41,6 +41,9 @@ class Line:
     """`file:line` of an included line; `number` is then where the page includes it."""
 
 
+RETIRED = facts.SNIPPETS / "retired.yml"
+
+
 @cache
 def retired() -> tuple[Retired, ...]:
     return tuple(
@@ -52,7 +55,7 @@ def retired() -> tuple[Retired, ...]:
             why=entry["why"],
             allowed=tuple(entry["allowed"]),
         )
-        for entry in facts.load("retired.yml")
+        for entry in document.read_entries(RETIRED, "name", "pattern", "meant", "why", "allowed").data
     )
 
 

@@ -267,7 +267,13 @@ def _include(path: str, line: int, body: list[str]) -> str:
         source = facts.SNIPPETS / found["path"]
         if not source.is_file() or not source.resolve().is_relative_to(facts.SNIPPETS):
             raise PageError(path, line + offset, f"includes {found['path']}, which is not in snippets/")
-        out.extend(found["indent"] + one for one in source.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
+        try:
+            included = source.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise PageError(path, line + offset, f"includes {found['path']}, which is not UTF-8") from None
+        if not included.strip():
+            raise PageError(path, line + offset, f"includes {found['path']}, which is empty")
+        out.extend(found["indent"] + one for one in included.removesuffix("\n").split("\n"))
     while out and not out[-1].strip():
         out.pop()
     while out and not out[0].strip():

@@ -73,7 +73,7 @@ def _note(seen: _Seen, number: int, test: dict[str, Any], expected: list[Any] | 
 def fired(file: Path) -> list[dict[str, str]]:
     """Labels of every alert that the tests expect: promtool has proved that the rules produce just these."""
     labels = []
-    for test in document.read(file).data.get("tests") or []:
+    for test in document.read_members(file, tests=list).data["tests"]:
         for one in test.get("alert_rule_test") or []:
             labels += [{**alert["exp_labels"], "alertname": one["alertname"]} for alert in one.get("exp_alerts") or []]
     return labels
