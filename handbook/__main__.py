@@ -21,6 +21,7 @@ def main() -> None:
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path("node-data"), show_default=True)
 @click.option("--treasury-balance", type=click.IntRange(min=0), help="one accrual of N, on an empty data directory")
 @click.option("--clock", type=click.IntRange(min=0), metavar="UNIX", help="freeze the clock there")
+@click.option("--build", default="contract", show_default=True, help="0ecc756a: with that build's deviations")
 @click.option("--treasury-executor", is_flag=True, help="pay matured disbursements")
 @click.option("--treasury-key", metavar="ID", help="key id of the executor; the mock needs no key file")
 @click.option("--treasury-executor-id", metavar="TEXT", help="lease holder  [default: treasury-<process id>]")

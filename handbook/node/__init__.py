@@ -17,6 +17,8 @@ Bytes come in at the top, and every module imports only from the ones below it:
     executor    the treasury executor: lease, tick, crash points
     breaker     its circuit breaker
     contract    params and results against snippets/openrpc.json
+    gate        which call reaches which method: energy limiters, tokens, lists
+    settings    [rpc] of default.toml
     limiter     token buckets per client
     exposition  the metrics, as Prometheus text
     journal     the calls that were made, bounded
@@ -29,4 +31,5 @@ Bytes come in at the top, and every module imports only from the ones below it:
     dependencies  ids that a disbursement waits for
     failure     why a node would not start, and errors that a caller sees
     config      flags and environment
+    deviations  what --build switches on
 """

@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from handbook.node.deviations import BUILDS, CONTRACT
 from handbook.node.failure import StartFailure
 
 
@@ -42,6 +43,23 @@ def limits_from_environment() -> Limits:
     )
 
 
+@dataclass(frozen=True)
+class EnergyRates:
+    """Tokens per second of the four energy limiters. Below 1 a bucket can never pay for a call."""
+
+    read: float = 1000 / 60
+    submit: float = 100 / 60
+    settle: float = 50 / 60
+    dispute: float = 20 / 60
+
+
+def energy_rates_from_environment() -> EnergyRates:
+    classes = {"read": 1000, "submit": 100, "settle": 50, "dispute": 20}
+    return EnergyRates(
+        **{name: _number(f"TB_RPC_ENERGY_{name.upper()}_TOKENS_PER_SEC", per / 60) for name, per in classes.items()}
+    )
+
+
 def fee_from_environment() -> int:
     return int(_number("TB_MIN_FEE_PER_BYTE_CONSUMER", 1))
 
@@ -66,12 +84,15 @@ class Config:
     treasury_poll_interval: int = 15
     treasury_executor_lease: int = 60
     aliases: bool = True
-    build: str = "contract"
+    build: str = CONTRACT
     limits: Limits = field(default_factory=limits_from_environment)
+    energy_rates: EnergyRates = field(default_factory=energy_rates_from_environment)
     min_fee_per_byte: int = field(default_factory=fee_from_environment)
 
     def check(self) -> None:
         """Raises StartFailure for flags that do not go together."""
+        if self.build not in BUILDS:
+            raise StartFailure(f"--build {self.build}", f"expected one of {', '.join(BUILDS)}")
         if self.treasury_executor and not self.treasury_key:
             raise StartFailure("--treasury-executor requires --treasury-key <key-id>")
 

@@ -17,11 +17,12 @@ from handbook.node.batch import Batch
 from handbook.node.desk import Answer, Desk
 from handbook.node.failure import CommitFailed, RpcError
 from handbook.node.faults import KINDS
+from handbook.node.gate import Caller
 from handbook.node.members import MAX_AMOUNT, MEMBERS, check, wrong
 from handbook.node.node import Node
 from handbook.node.rpc import host_allowed
 from handbook.node.state import EPOCH_BLOCKS
-from handbook.node.wire import Connection, Request, reply
+from handbook.node.wire import FRESH_SECONDS, MAX_BODY, Connection, Request, reply
 
 
 def status(node: Node, params: dict[str, Any]) -> dict[str, Any]:
@@ -170,10 +171,11 @@ METHODS: dict[str, Callable[[Node, dict[str, Any]], dict[str, Any]]] = {
     "mock.status": status,
     "mock.tick": tick,
 }
+LOOPBACK_HOSTS = frozenset({b"127.0.0.1", b"localhost"})
 UNLISTED = frozenset({"mock.journal", "mock.reset", "mock.status"})
 
 
-def run(node: Node, method: str, params: Any) -> Any:
+def run(node: Node, method: str, params: Any, caller: Caller) -> Any:
     handler = METHODS.get(method)
     if handler is None:
         raise RpcError(-32601, f"{method}: no such method; there are {', '.join(METHODS)}")
@@ -183,7 +185,9 @@ def run(node: Node, method: str, params: Any) -> Any:
 
 
 class ControlSite:
-    """POST / only. No limiter; the Host list of the RPC listener, against pages that guess at local ports."""
+    """POST / only. No limiter; the default Host list of the RPC listener, against pages that guess at local ports."""
+
+    max_body, fresh_seconds = MAX_BODY, FRESH_SECONDS
 
     def __init__(self, node: Node, batch: Batch) -> None:
         self._node, self._batch = node, batch
@@ -192,7 +196,7 @@ class ControlSite:
     def answer(self, connection: Connection, request: Request) -> None:
         if request.verb != b"POST" or request.target.partition(b"?")[0] != b"/":
             self._batch.send(self, connection, None, Answer(reply(404, close=request.close), request.close))
-        elif not host_allowed(request.host):
+        elif not host_allowed(request.host, LOOPBACK_HOSTS):
             self._batch.send(self, connection, None, Answer(reply(403, close=True), True))
         else:
             self._node.metrics.requests["control"] += 1

@@ -9,11 +9,13 @@ import msgspec
 
 from handbook.node import envelope
 from handbook.node.failure import Dropped, RpcError
+from handbook.node.gate import Caller
 from handbook.node.journal import Call
 from handbook.node.node import Node
 from handbook.node.wire import json_reply
 
-Run = Callable[[Node, str, Any], Any]
+LOCAL = Caller()
+Run = Callable[[Node, str, Any, Caller], Any]
 
 
 class Answer(msgspec.Struct, gc=False):
@@ -32,8 +34,10 @@ class Desk:
     def __init__(self, node: Node, listener: str, run: Run, unlisted: frozenset[str] = frozenset()) -> None:
         self._node, self._listener, self._run, self._unlisted = node, listener, run, unlisted
 
-    def call(self, body: bytes, close: bool, again: Answer | None = None) -> Answer:
+    def call(self, body: bytes, close: bool, again: Answer | None = None, caller: Caller = LOCAL) -> Answer:
         """`again` is an earlier answer to the same request, whose place in the journal this one takes."""
+        if again is not None:
+            caller = caller._replace(counted=True)
         node = self._node
         call = envelope.parse(body)
         if call is None:
@@ -44,7 +48,7 @@ class Desk:
         before = node.pending
         answer = Answer(None, close, entry, call.id)
         try:
-            answer.data = json_reply(envelope.result(call.id, self._run(node, call.method, call.params)), close)
+            answer.data = json_reply(envelope.result(call.id, self._run(node, call.method, call.params, caller)), close)
         except RpcError as error:
             _failed(entry, error.code, str(error), error.reason)
             answer.data = json_reply(envelope.error(call.id, error.code, str(error)), close)

@@ -6,11 +6,13 @@ needs.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from handbook.node import liveness, treasury
 from handbook.node.failure import RpcError, invalid_params
+from handbook.node.gate import Caller
 from handbook.node.node import Node
 
 METHODS: dict[str, Callable[[Node, Any], Any]] = {
@@ -33,17 +35,19 @@ STATUS_ALIASES = {
 }
 
 
-def run(node: Node, method: str, params: Any) -> Any:
+def run(node: Node, method: str, params: Any, caller: Caller) -> Any:
     """The result of one call. Raises RpcError, Dropped."""
+    if not node.gate.admit(method, caller, time.monotonic()):
+        return {"status": "ok"}
     handler = METHODS.get(method)
     if handler is None:
-        if not node.config.aliases or method not in ALIASES:
+        if not node.aliases or method not in ALIASES:
             raise RpcError(-32601, "method not found")
         method = ALIASES[method]
         handler = METHODS[method]
     if params is None:
         params = {}
-    if method == "gov.treasury.disbursements" and node.config.aliases and type(params) is dict:
+    if method == "gov.treasury.disbursements" and node.aliases and type(params) is dict:
         params = _with_node_status(params)
     if not node.contract.params_fit(method, params):
         raise invalid_params()

@@ -13,12 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from handbook.node import events as ev
+from handbook.node import settings
 from handbook.node.config import Config
 from handbook.node.contract import Contract
+from handbook.node.deviations import BUILDS, CONTRACT
 from handbook.node.executor import Executor
 from handbook.node.exposition import LABELS, Metrics
 from handbook.node.failure import CommitFailed, StartFailure
 from handbook.node.faults import Faults
+from handbook.node.gate import Gate
 from handbook.node.journal import Journal
 from handbook.node.limiter import Limiter
 from handbook.node.log import EventLog
@@ -38,13 +41,21 @@ class Node:
         config.check()
         self.config = config
         self.contract = Contract()
+        self.deviations: set[str] = set(BUILDS[config.build])
+        """What this node does otherwise than the contract, by name."""
         self._lock = _lock(config.data_dir)
+        try:
+            self.settings = settings.load(config.data_dir, "config_replaced" in self.deviations)
+        except StartFailure:
+            self._lock.close()
+            raise
         self.log = EventLog(config.data_dir / "node.sqlite")
         self.state = self.log.state
         self.boot_id = secrets.token_hex(8)
         self.metrics = Metrics()
         self.journal = Journal()
         self.limiter = Limiter(config.limits, self.metrics)
+        self.gate = Gate(self.settings, config.energy_rates, config.limits, self.metrics, self.deviations)
         self.faults = Faults()
         self.poisoned = False
         """The chain lock: true after `light.latest_header` on an empty chain, until a restart."""
@@ -56,6 +67,11 @@ class Node:
         self.commit()
         if config.treasury_executor:
             self.start_executor("timer")
+
+    @property
+    def aliases(self) -> bool:
+        """Whether the seed's names are accepted; a build of the node knows none of them."""
+        return self.config.aliases and self.config.build == CONTRACT
 
     @property
     def dirty(self) -> bool:
@@ -110,6 +126,7 @@ class Node:
         self.metrics.clear()
         self.journal.clear()
         self.limiter.clear()
+        self.gate.clear()
         self._begin(balance or None, clock)
         if height:
             self.record(ev.HeightSet(height))

@@ -7,25 +7,33 @@ import time
 from handbook.node import envelope, methods
 from handbook.node.batch import Batch
 from handbook.node.desk import Answer, Desk
+from handbook.node.gate import Caller
 from handbook.node.node import Node
 from handbook.node.wire import Connection, Request, reply
 
-ALLOWED_HOSTS = frozenset({b"127.0.0.1", b"localhost"})
 NOT_FOUND = reply(404)
 BADGE = b'{"active":false,"last_burn":null,"last_mint":null}'
 NO_LOGS = b'{"error":"log database unavailable"}'
-_GETS: dict[tuple[bytes, ...], str] = {(b"badge", b"status"): "badge", (b"logs", b"search"): "logs"}
+DASHBOARD = b"<!doctype html><html><head><title>The Block</title></head><body><h1>The Block</h1></body></html>\n"
+_GETS: dict[tuple[bytes, ...], str] = {
+    (b"badge", b"status"): "badge",
+    (b"dashboard",): "dashboard",
+    (b"logs", b"search"): "logs",
+    (b"logs", b"tail"): "upgrade",
+    (b"state_stream",): "upgrade",
+    (b"vm", b"trace"): "upgrade",
+}
 
 
-def host_allowed(host: bytes) -> bool:
+def host_allowed(host: bytes, allowed: frozenset[bytes]) -> bool:
     """As the node normalises it: up to `]` for a bracketed address, else up to the first colon; no dot is trimmed."""
     host = host.strip()
     name = host[1:].partition(b"]")[0] if host.startswith(b"[") else host.partition(b":")[0]
-    return name.lower() in ALLOWED_HOSTS
+    return name.lower() in allowed
 
 
 def route(request: Request, aliases: bool) -> str | None:
-    """What a request asks for: call, preflight, badge, logs; None is a 404."""
+    """What a request asks for: call, preflight, badge, dashboard, logs, upgrade; None is a 404."""
     target, verb = request.target, request.verb
     if target == b"/":
         segments: list[bytes] = []
@@ -42,10 +50,14 @@ class RpcSite:
     def __init__(self, node: Node, batch: Batch) -> None:
         self._node, self._batch = node, batch
         self._desk = Desk(node, "rpc", methods.run)
+        settings = node.settings
+        self.max_body, self.fresh_seconds = settings.max_body_bytes, settings.request_timeout_ms / 1000
+        self._hosts = frozenset(host.encode().lower() for host in settings.allowed_hosts)
+        self._origins = frozenset(origin.encode() for origin in settings.cors_allow_origins)
 
     def answer(self, connection: Connection, request: Request) -> None:
         node, close = self._node, request.close
-        asked = route(request, node.config.aliases)
+        asked = route(request, node.aliases)
         if asked is None:
             self._now(connection, reply(404, close=True) if close else NOT_FOUND, close)
             return
@@ -55,18 +67,38 @@ class RpcSite:
             refused = reply(429, body, close=True, content_type="application/json")
             self._batch.send(self, connection, None, Answer(refused, True))
         elif asked == "call":
-            if host_allowed(request.host):
+            if host_allowed(request.host, self._hosts):
                 self._batch.send(self, connection, request, self.respond(request))
             else:
                 self._batch.send(self, connection, None, Answer(reply(403, close=True), True))
-        elif asked == "preflight":  # no origin is on the node's default list
-            self._now(connection, reply(403, close=close), close)
+        elif asked == "preflight":
+            self._now(connection, self._preflight(request), close)
+        elif asked == "dashboard":
+            self._now(connection, reply(200, DASHBOARD, close, content_type="text/html; charset=utf-8"), close)
+        elif asked == "upgrade":  # an upgrade that is asked for properly is dropped: nothing streams here
+            status = 400 if host_allowed(request.host, self._hosts) else 403
+            self._now(connection, reply(status, close=True), True)
         else:
             status, body = (200, BADGE) if asked == "badge" else (404, NO_LOGS)
             self._now(connection, reply(status, body, close, content_type="application/json"), close)
 
     def respond(self, request: Request, again: Answer | None = None) -> Answer:
-        return self._desk.call(request.body, request.close, again)
+        answer = self._desk.call(request.body, request.close, again, Caller(request.peer, request.authorization))
+        if answer.data is not None and request.origin in self._origins:
+            allow = b"\r\naccess-control-allow-origin: %b\r\n" % request.origin
+            answer.data = answer.data.replace(b"\r\n", allow, 1)
+        return answer
+
+    def _preflight(self, request: Request) -> bytes:
+        if request.origin not in self._origins:
+            return reply(403, close=request.close)
+        return reply(
+            204,
+            close=request.close,
+            access_control_allow_origin=request.origin.decode(),
+            access_control_allow_methods="POST",
+            access_control_allow_headers="content-type, authorization",
+        )
 
     def refuse(self, answer: Answer, why: str) -> Answer:
         return self._desk.refuse(answer, why)

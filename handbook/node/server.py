@@ -17,13 +17,15 @@ from handbook.node.exposition import render
 from handbook.node.failure import CommitFailed, StartFailure
 from handbook.node.node import Node
 from handbook.node.rpc import RpcSite
-from handbook.node.wire import Connection, Request, Site, close_late, reply
+from handbook.node.wire import FRESH_SECONDS, MAX_BODY, Connection, Request, Site, close_late, reply
 
 BACKLOG = 1024
 
 
 class MetricsSite:
     """Every request gets the metrics, whatever its verb or path, as on the node."""
+
+    max_body, fresh_seconds = MAX_BODY, FRESH_SECONDS
 
     def __init__(self, node: Node) -> None:
         self._node = node

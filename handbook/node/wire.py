@@ -33,10 +33,17 @@ class Request(msgspec.Struct, gc=False):
     body: bytes
     peer: str
     close: bool
+    authorization: bytes | None = None
 
 
 class Site(Protocol):
-    """Answers requests: calls `connection.reply` once per request, now or later, or `connection.drop`."""
+    """Answers requests: calls `connection.reply` once per request, now or later, or `connection.drop`.
+
+    `max_body` in bytes; a fresh connection has `fresh_seconds` for its whole request.
+    """
+
+    max_body: int
+    fresh_seconds: float
 
     def answer(self, connection: Connection, request: Request) -> None: ...
 
@@ -58,7 +65,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if peer else ""
-        self.deadline = asyncio.get_running_loop().time() + FRESH_SECONDS
+        self.deadline = asyncio.get_running_loop().time() + self._site.fresh_seconds
         self._all.add(self)
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -108,6 +115,7 @@ class Connection(asyncio.Protocol):
         self._host: bytes | None = None
         self._origin: bytes | None = None
         self._connection: bytes | None = None
+        self._authorization: bytes | None = None
         self._chunked = self._too_long = False
 
     def on_message_begin(self) -> None:
@@ -122,11 +130,13 @@ class Connection(asyncio.Protocol):
             self._host = value
         elif name == b"origin":
             self._origin = value
+        elif name == b"authorization":
+            self._authorization = value
         elif name == b"connection":
             self._connection = value
         elif name == b"transfer-encoding":
             self._chunked = True
-        elif name == b"content-length" and (not value.isdigit() or int(value) > MAX_BODY):
+        elif name == b"content-length" and (not value.isdigit() or int(value) > self._site.max_body):
             self._too_long = True
 
     def on_headers_complete(self) -> None:
@@ -148,7 +158,8 @@ class Connection(asyncio.Protocol):
             return
         close = self._chunked or (self._connection is not None and self._connection.lower() != b"keep-alive")
         request = Request(
-            self._parser.get_method(), self._target, self._host, self._origin, self._body, self._peer, close
+            self._parser.get_method(), self._target, self._host, self._origin, self._body, self._peer, close,
+            self._authorization,
         )  # fmt: skip
         self._dead = close  # what follows is not answered
         if self.busy:
@@ -169,7 +180,8 @@ def close_late(connections: set[Connection], now: float) -> None:
 _OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: %b\r\ncontent-length: %d\r\n\r\n%b"
 _KEPT = b"keep-alive\r\nkeep-alive: timeout=90"
 _REASONS = {
-    200: b"OK", 204: b"No Content", 403: b"Forbidden", 404: b"Not Found", 429: b"Too Many Requests",
+    200: b"OK", 204: b"No Content", 400: b"Bad Request",
+    403: b"Forbidden", 404: b"Not Found", 429: b"Too Many Requests",
 }  # fmt: skip
 
 
