@@ -30,6 +30,10 @@ class Metric:
     """node, mock or prometheus."""
     labels: dict[str, tuple[str, ...] | None]
     """Allowed values of each label; None where they have no bound."""
+    kept: dict[str, int]
+    """How many values of an unbounded label the contract keeps apart."""
+    appears: str | None
+    """start, executor tick, first event or scrape."""
     buckets: tuple[float, ...]
     """Finite upper bounds of a histogram, else empty."""
     builds: dict[str, str]
@@ -79,6 +83,8 @@ def _metric(entry: dict[str, Any]) -> Metric:
         help=entry["help"],
         source=entry["source"],
         labels={name: tuple(one["values"]) if "values" in one else None for name, one in labels.items()},
+        kept={name: one["kept"] for name, one in labels.items() if "kept" in one},
+        appears=entry.get("appears"),
         buckets=tuple(float(bound) for bound in entry.get("buckets", ())),
         builds={build: one["state"] for build, one in entry["builds"].items()},
         evidence={build: one["evidence"] for build, one in entry["builds"].items()},

@@ -20,7 +20,10 @@ Bytes come in at the top, and every module imports only from the ones below it:
     gate        which call reaches which method: energy limiters, tokens, lists
     settings    [rpc] of default.toml
     limiter     token buckets per client
+    counting    what a committed event does to the metrics
     exposition  the metrics, as Prometheus text
+    series      the series of one metric, bounded
+    families    the table of metrics, as snippets/metrics.yml has it
     journal     the calls that were made, bounded
     faults      what an operator may break on purpose
     lifecycle   what a call or a tick may do to a disbursement: state and arguments to events

@@ -239,7 +239,7 @@ class Executor:
             metrics.gauges["treasury_executor_last_success_seconds"] = seen.last_success_at
         for result, count in counts.items():
             if count:
-                metrics.results.add(result, count)
+                metrics.results.add(result, by=count)
         if error is not None:
             metrics.results.add("error")
             metrics.errors.add(error)

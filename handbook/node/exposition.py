@@ -1,18 +1,15 @@
 """The metrics, as Prometheus text. Its own writer: prometheus-client costs 34 ms at start and registers globally.
 
-Two kinds live here. The node's own series appear when the node would first set them (13 executor and breaker series,
-the limiter's). The contract's series are there from the start, at 0: `governance_disbursements_total`,
-`treasury_balance`, `treasury_disbursement_backlog`, `treasury_disbursement_lag_seconds`, `oracle_latency_seconds`,
-and the mock's `mock_*`.
+A series of the node appears when the node would first set it: at the start, in the executor's first whole tick, or
+with the first event of its kind. The seed's metrics, which no build sets, are there from the start.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from handbook.node.state import status_name
+from handbook.node.families import FAMILIES
+from handbook.node.series import Histogram, Samples, part_of, text
 
 if TYPE_CHECKING:
     from handbook.node.node import Node
@@ -26,138 +23,67 @@ LABELS = {
     "Finalized": "finalized",
     "RolledBack": "rolled_back",
 }
-STATUS_LABELS = (*LABELS.values(), "other")
-LAG_BUCKETS = (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400)
-ORACLE_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300)
-
-HELP = {
-    "governance_disbursements_total": "Disbursements that entered a state since the process started",
-    "mock_events_total": "Events appended to the log since the process started",
-    "mock_faults_injected_total": "Faults that took effect",
-    "mock_requests_total": "Requests answered or dropped",
-    "oracle_latency_seconds": "Age of a meter reading when it is submitted",
-    "rpc_bans_total": "Clients banned by the limiter",
-    "rpc_client_error_total": "Refusals by the limiter: 2000 rate limited, 2001 banned",
-    "rpc_rate_limit_attempt_total": "Requests that the limiter looked at",
-    "rpc_rate_limit_reject_total": "Requests that the limiter refused",
-    "rpc_tokens_available": "Tokens left to a client after its last call",
-    "treasury_balance": "The governance counter, in BLOCK units",
-    "treasury_circuit_breaker_failures": "Failed submissions in a row",
-    "treasury_circuit_breaker_state": "0 closed, 1 open, 2 half-open",
-    "treasury_circuit_breaker_successes": "Successes since half-open",
-    "treasury_disbursement_backlog": "Stored disbursements by state",
-    "treasury_disbursement_lag_seconds": "Seconds from Queued to Executed; without a vote, from creation",
-    "treasury_executor_errors_total": "Ticks that ended with a submission error, by its text",
-    "treasury_executor_last_error_seconds": "Unix second of the last error, 0 when none",
-    "treasury_executor_last_submitted_nonce": "Nonce of the last payment",
-    "treasury_executor_last_success_seconds": "Unix second of the last tick without an error",
-    "treasury_executor_last_tick_seconds": "Unix second of the last complete tick",
-    "treasury_executor_lease_last_nonce": "Nonce watermark of the lease",
-    "treasury_executor_lease_released": "1 when the lease was given back",
-    "treasury_executor_pending_matured": "Disbursements due in the last complete tick",
-    "treasury_executor_result_total": "Disbursements the executor dealt with, and ticks with an error",
-    "treasury_executor_staged_intents": "Signed payments that are stored",
-}
-
-
-class Tally:
-    """A counter with one label. Values that were named at the start are shown at 0."""
-
-    def __init__(self, label: str, values: Iterable[str] = ()) -> None:
-        self.label = label
-        self.counts = dict.fromkeys(values, 0)
-
-    def add(self, value: str, by: int = 1) -> None:
-        self.counts[value] = self.counts.get(value, 0) + by
-
-
-class Histogram:
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
+"""The value of `status` for a state of the wire."""
+CLIENTS = FAMILIES["rpc_tokens_available"]
+ENERGY_GAUGES = (
+    "energy_active_disputes_total",
+    "energy_pending_credits_total",
+    "energy_provider_total",
+    "energy_receipt_total",
+)
 
 
 class Metrics:
-    """What happened since the process started or was reset."""
+    """What happened since the process started or was reset.
+
+    Plain numbers are what every call changes; `gauges` are those without a label, by name.
+    """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
         self.requests = {"control": 0, "rpc": 0}
-        self.events = 0
-        self.faults = Tally("fault")
-        self.transitions = Tally("status", STATUS_LABELS)
-        self.lag = Histogram(LAG_BUCKETS)
+        self.events = self.limiter_attempts = self.limiter_rejects = self.limiter_bans = 0
+        self.gauges: dict[str, float] = dict.fromkeys(ENERGY_GAUGES, 0)
         self.queued_at: dict[int, int] = {}
         """Of disbursements on their way; one that was queued before a restart has no lag."""
-        self.oracle = Histogram(ORACLE_BUCKETS)
-        self.gauges: dict[str, int] = {}
-        self.results = Tally("result")
-        self.errors = Tally("reason")
-        self.limiter_attempts = self.limiter_rejects = self.limiter_bans = 0
-        self.client_errors = Tally("code")
+        self.series = {name: Samples(family) for name, family in FAMILIES.items() if family.kind == "counter"}
+        self.histograms = {name: Histogram(family) for name, family in FAMILIES.items() if family.buckets}
+        self.faults = self.series["mock_faults_injected_total"]
+        self.results = self.series["treasury_executor_result_total"]
+        self.errors = self.series["treasury_executor_errors_total"]
+        self.client_errors = self.series["rpc_client_error_total"]
+
+    def add(self, name: str, *values: str, by: float = 1) -> None:
+        """Counts. One value per label, in the table's order."""
+        self.series[name].add(*values, by=by)
+
+    def observe(self, name: str, value: float) -> None:
+        self.histograms[name].observe(value)
 
 
 def render(node: Node) -> str:
-    """The whole scrape, families in alphabetical order."""
-    m, state = node.metrics, node.state
-    families = [
-        _tally("governance_disbursements_total", m.transitions),
-        _family("mock_requests_total", "counter", {f'{{listener="{name}"}}': n for name, n in m.requests.items()}),
-        _family("mock_events_total", "counter", {"": m.events}),
-        _tally("mock_faults_injected_total", m.faults),
-        _tally("rpc_client_error_total", m.client_errors),
-        _tally("treasury_executor_errors_total", m.errors),
-        _tally("treasury_executor_result_total", m.results),
-        _family("treasury_balance", "gauge", {"": state.counter}),
-        _family("treasury_disbursement_backlog", "gauge", _backlog(node)),
-        _family("rpc_tokens_available", "gauge", {f'{{client="{a}"}}': n for a, n in node.limiter.tokens().items()}),
-        _histogram("treasury_disbursement_lag_seconds", m.lag),
-        _histogram("oracle_latency_seconds", m.oracle),
-        *(_family(name, "gauge", {"": value}) for name, value in m.gauges.items()),
-    ]
-    limiter = {"attempt": m.limiter_attempts, "reject": m.limiter_rejects}
-    families += [_family(f"rpc_rate_limit_{what}_total", "counter", {"": n}) for what, n in limiter.items() if n]
-    if m.limiter_bans:
-        families.append(_family("rpc_bans_total", "counter", {"": m.limiter_bans}))
-    return "".join(sorted(filter(None, families)))
-
-
-def _family(name: str, kind: str, samples: Mapping[str, float]) -> str:
-    """Empty when there is nothing to show: the node's series do not exist before they are first set."""
-    if not samples:
-        return ""
-    shown = "".join(f"{name}{labels} {value}\n" for labels, value in samples.items())
-    return f"# HELP {name} {HELP[name]}\n# TYPE {name} {kind}\n{shown}"
-
-
-def _tally(name: str, tally: Tally) -> str:
-    return _family(name, "counter", {f'{{{tally.label}="{_escaped(v)}"}}': n for v, n in tally.counts.items()})
-
-
-def _histogram(name: str, histogram: Histogram) -> str:
-    samples: dict[str, float] = {}
-    running = 0
-    for bound, count in zip((*histogram.bounds, "+Inf"), histogram.counts, strict=True):
-        running += count
-        samples[f'_bucket{{le="{bound}"}}'] = running
-    samples["_sum"] = histogram.sum
-    samples["_count"] = running
-    return _family(name, "histogram", samples)
-
-
-def _backlog(node: Node) -> dict[str, int]:
-    counts = dict.fromkeys(STATUS_LABELS, 0)
-    for entry in node.state.records.values():
-        counts[LABELS[status_name(entry)]] += 1
-    return {f'{{status="{label}"}}': count for label, count in counts.items()}
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    """The whole scrape, families in alphabetical order. Its cost does not grow with what the node stores."""
+    m = node.metrics
+    for listener, count in m.requests.items():
+        m.series["mock_requests_total"].set(count, listener)
+    m.series["mock_events_total"].set(m.events)
+    for what, count in {
+        "rpc_rate_limit_attempt_total": m.limiter_attempts,
+        "rpc_rate_limit_reject_total": m.limiter_rejects,
+        "rpc_bans_total": m.limiter_bans,
+    }.items():
+        if count:
+            m.series[what].set(count)
+    blocks = {name: shown.lines() for name, shown in (m.series | m.histograms).items()}
+    gauges = m.gauges | {"treasury_balance": node.state.counter}
+    blocks |= {name: text(FAMILIES[name], {"": value}) for name, value in gauges.items()}
+    backlog = FAMILIES["treasury_disbursement_backlog"]
+    counts = {LABELS[status]: count for status, count in node.state.statuses.items()}
+    blocks[backlog.name] = text(
+        backlog, {part_of(backlog.labels, (value,)): counts.get(value, 0) for value in backlog.labels[0].values}
+    )
+    tokens = node.limiter.tokens(CLIENTS.labels[0].kept)
+    blocks[CLIENTS.name] = text(CLIENTS, {part_of(CLIENTS.labels, (a,)): left for a, left in tokens.items()})
+    return "".join([blocks.get(name, "") for name in FAMILIES])

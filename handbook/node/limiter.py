@@ -7,6 +7,7 @@ a client is forgotten some time after its last call that was not a ban refusal, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from handbook.node.config import Limits
 from handbook.node.exposition import Metrics
@@ -52,9 +53,9 @@ class Limiter:
         metrics.client_errors.add("2000")
         return RATE_LIMITED
 
-    def tokens(self) -> dict[str, float]:
-        """What each known client had left after its last call."""
-        return {address: client.tokens for address, client in self._clients.items()}
+    def tokens(self, newest: int) -> dict[str, float]:
+        """What the clients that came last had left after their last call, newest first."""
+        return {address: client.tokens for address, client in islice(reversed(self._clients.items()), newest)}
 
     def clear(self) -> None:
         self._clients.clear()

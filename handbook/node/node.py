@@ -12,20 +12,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from handbook.node import counting
 from handbook.node import events as ev
 from handbook.node import settings
 from handbook.node.config import Config
 from handbook.node.contract import Contract
 from handbook.node.deviations import BUILDS, CONTRACT
 from handbook.node.executor import Executor
-from handbook.node.exposition import LABELS, Metrics
+from handbook.node.exposition import Metrics
 from handbook.node.failure import CommitFailed, StartFailure
 from handbook.node.faults import Faults
 from handbook.node.gate import Gate
 from handbook.node.journal import Journal
 from handbook.node.limiter import Limiter
 from handbook.node.log import EventLog
-from handbook.node.state import MAX_RECORDS, State, apply
+from handbook.node.state import State, apply
 
 REHEARSAL_IDENTITY = "node-a"
 """Lease holder of an executor that the control listener starts: the node's own default holds a process id."""
@@ -106,7 +107,7 @@ class Node:
         self._pending = []
         if self.executor:
             self.executor.unstored = False
-        self._count(events)
+        counting.count(self.metrics, self.state, events)
 
     def rebuild(self) -> None:
         """Forgets what was not committed: the state is what the log says."""
@@ -163,31 +164,6 @@ class Node:
             self.record(ev.ClockSet(clock, 0))
         if balance:
             self.record(ev.BalanceMoved("Accrual", balance, None, self.now()))
-
-    def _count(self, events: list[ev.Event]) -> None:
-        metrics = self.metrics
-        metrics.events += len(events)
-        for event in events:
-            if type(event) is ev.Submitted:
-                metrics.transitions.add("draft")
-            elif type(event) is ev.StatusSet:
-                name = next(iter(event.status))
-                metrics.transitions.add(LABELS[name])
-                self._lag(event, name)
-
-    def _lag(self, event: ev.StatusSet, name: str) -> None:
-        """From Queued to Executed, as the node's own (dead) metric is described; restarts forget when."""
-        started = self.metrics.queued_at
-        if name == "Queued":
-            started[event.id] = event.at
-            if len(started) > MAX_RECORDS:
-                del started[next(iter(started))]
-        elif name in ("Executed", "RolledBack"):
-            entry = self.state.records.get(event.id)
-            if entry and entry["disbursement"]["proposal"] is None:
-                started.setdefault(event.id, entry["disbursement"]["created_at"])
-            if (since := started.pop(event.id, None)) is not None and name == "Executed":
-                self.metrics.lag.observe(event.at - since)
 
 
 class _Lock:

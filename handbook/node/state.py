@@ -9,6 +9,7 @@ highest plus one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,13 @@ class State(msgspec.Struct):
     intents: dict[int, ev.IntentStaged] = {}
     lease: ev.LeaseSet | None = None
     tick: ev.TickStored | None = None
+    statuses: dict[str, int] = {}
+    """How many stored disbursements are in each state: counted as they change, so that a scrape need not look."""
+
+    def __post_init__(self) -> None:
+        """Counts once what an older checkpoint holds."""
+        if self.records and not self.statuses:
+            self.statuses = dict(Counter(status_name(entry) for entry in self.records.values()))
 
     @property
     def epoch(self) -> int:
@@ -102,15 +110,23 @@ def _submitted(state: State, event: ev.Submitted) -> None:
         },
     }
     state.last_id = event.id
-    state.records.pop(event.id - MAX_RECORDS, None)
+    _enter(state, "Draft", state.records.pop(event.id - MAX_RECORDS, None))
 
 
 def _status(state: State, event: ev.StatusSet) -> None:
     entry = state.records[event.id]
+    _enter(state, next(iter(event.status)), entry)
     changed = {**entry["disbursement"], "status": event.status}
     if event.receipts is not None:
         changed["receipts"] = event.receipts
     state.records[event.id] = {"deps": entry["deps"], "disbursement": changed}
+
+
+def _enter(state: State, name: str, left: Entry | None) -> None:
+    """One more is in state `name`; `left` no longer counts where it was."""
+    if left is not None:
+        state.statuses[status_name(left)] -= 1
+    state.statuses[name] = state.statuses.get(name, 0) + 1
 
 
 def _balance(state: State, event: ev.BalanceMoved) -> None:
