@@ -212,6 +212,15 @@ def one_event_changed(path: Path) -> None:
     db.close()
 
 
+def pragma(text: str) -> Any:
+    def write(path: Path) -> None:
+        db = sqlite3.connect(path)
+        db.execute(f"PRAGMA {text}")
+        db.close()
+
+    return write
+
+
 def one_event_gone(path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("DELETE FROM checkpoint")
@@ -229,8 +238,8 @@ def one_event_gone(path: Path) -> None:
         (lambda path: path.write_bytes(path.read_bytes()[:5000]), ""),
         (one_event_changed, "event 7 fails its checksum"),
         (one_event_gone, "event 9 is missing"),
-        (lambda path: sqlite3.connect(path).execute("PRAGMA user_version = 9"), "written in format 9"),
-        (lambda path: sqlite3.connect(path).execute("PRAGMA application_id = 9"), "not a mock node's file"),
+        (pragma("user_version = 9"), "written in format 9"),
+        (pragma("application_id = 9"), "not a mock node's file"),
     ],
 )
 def test_a_damaged_file_is_named_with_what_was_expected_and_left_alone(tmp_path: Path, how: Any, why: str) -> None:
