@@ -12,6 +12,7 @@ Bytes come in at the top, and every module imports only from the ones below it:
     methods     the method table
     envelope    the JSON-RPC envelope: bytes to a call, an outcome to bytes
     treasury    the eight gov.treasury.* methods
+    governance  proposals to change parameters, which never take effect
     liveness    the methods that tell whether a node is alive
     node        the one node: state, log, clock, everything the methods act on
     executor    the treasury executor: lease, tick, crash points

@@ -114,6 +114,28 @@ class TickStored(Event, frozen=True, tag="tick"):
     last_submitted_nonce: int | None
 
 
+class Proposed(Event, frozen=True, tag="proposed"):
+    """A proposal to change parameter `key`. Epochs are whatever the caller said."""
+
+    id: int
+    key: str
+    value: int
+    min: int
+    max: int
+    proposer: str
+    epoch: int
+    deadline: int
+    deps: list[int]
+
+
+class Voted(Event, frozen=True, tag="voted"):
+    """`choice`: yes, no or abstain."""
+
+    proposal: int
+    voter: str
+    choice: str
+
+
 Kind = (
     ClockSet
     | HeightSet
@@ -127,6 +149,8 @@ Kind = (
     | Admitted
     | LeaseSet
     | TickStored
+    | Proposed
+    | Voted
 )
 
 encode = msgspec.json.Encoder().encode

@@ -14,6 +14,7 @@ from handbook.node.failure import Dropped
 from handbook.node.node import Node
 
 DIFFICULTY = 1
+MAX_HEADERS = 10_000
 
 
 def balance(node: Node, params: Any) -> dict[str, Any]:
@@ -40,9 +41,36 @@ def latest_header(node: Node, params: Any) -> dict[str, Any]:
         node.poisoned = True
         if node.executor and node.executor.alive:
             node.executor.end("blockchain lock poisoned")
+    _clean_lock(node)
+    return _header(height)
+
+
+def headers(node: Node, params: Any) -> list[dict[str, Any]]:
+    """Oldest first, from height `start`; never more than `MAX_HEADERS`, which is this mock's own bound."""
+    _clean_lock(node)
+    start, limit = _count(params, "start", 0), min(_count(params, "limit", 200), MAX_HEADERS)
+    first = max(start, 1)
+    return [_header(height) for height in range(first, min(first + limit, node.state.height + 1))]
+
+
+def jurisdiction_status(node: Node, params: Any) -> dict[str, Any]:
+    _clean_lock(node)
+    return {"Summary": {"jurisdiction": None}}
+
+
+def overlay_status(node: Node, params: Any) -> dict[str, Any]:
+    path = str(node.config.data_dir / "overlay")
+    return {"active_peers": 0, "backend": "inhouse", "database_path": path, "persisted_peers": 0}
+
+
+def _header(height: int) -> dict[str, Any]:
+    return {"difficulty": DIFFICULTY, "hash": chain.hash_of("block", height), "height": height}
+
+
+def _clean_lock(node: Node) -> None:
+    """Methods that insist on a clean lock give no answer once it is poisoned."""
     if node.poisoned:
         raise Dropped("chain lock poisoned by light.latest_header on an empty chain")
-    return {"difficulty": DIFFICULTY, "hash": chain.hash_of("block", height), "height": height}
 
 
 def metrics(node: Node, params: Any) -> str:
@@ -54,12 +82,32 @@ def _text(params: Any, name: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+def _count(params: Any, name: str, default: int) -> int:
+    found = params.get(name) if isinstance(params, dict) else None
+    return found if type(found) is int and found >= 0 else default
+
+
 def _always(result: Any) -> Callable[[Node, Any], Any]:
     return lambda node, params: result
 
 
 METHODS: dict[str, Callable[[Node, Any], Any]] = {
     "balance": balance,
+    "compute_market.stats": _always(
+        {
+            "blocktorch": None,
+            "industrial_backlog": 0,
+            "industrial_price_base": None,
+            "industrial_price_per_unit": 0,
+            "industrial_price_weighted": None,
+            "industrial_units_total": 0,
+            "industrial_utilization": 0,
+            "lane_starvation": [],
+            "lanes": [],
+            "pending": [],
+            "recent_matches": {},
+        }
+    ),
     "config.reload": _always({"reloaded": True}),
     "consensus.difficulty": _always({"difficulty": DIFFICULTY}),
     "gov.release_signers": _always({"signers": [], "threshold": 0}),
@@ -77,6 +125,8 @@ METHODS: dict[str, Callable[[Node, Any], Any]] = {
             "rent_rate_per_byte": 0,
         }
     ),
+    "jurisdiction.status": jurisdiction_status,
+    "light.headers": headers,
     "light.latest_header": latest_header,
     "light_client.rebate_status": _always({"pending_total": 0, "relayers": []}),
     "mempool.stats": mempool_stats,
@@ -84,5 +134,7 @@ METHODS: dict[str, Callable[[Node, Any], Any]] = {
     "metrics": metrics,
     "net.gossip_status": _always({"status": "unavailable"}),
     "net.handshake_failures": _always({"failures": []}),
+    "net.overlay_status": overlay_status,
+    "net.peer_stats_all": _always([]),
     "settlement_status": settlement_status,
 }

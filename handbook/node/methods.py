@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from handbook.node import liveness, treasury
+from handbook.node import governance, liveness, treasury
 from handbook.node.failure import RpcError, invalid_params
 from handbook.node.gate import Caller
 from handbook.node.node import Node
@@ -18,6 +18,7 @@ from handbook.node.node import Node
 METHODS: dict[str, Callable[[Node, Any], Any]] = {
     **treasury.METHODS,
     **liveness.METHODS,
+    **governance.METHODS,
 }
 
 # Seed aliases: names that the node does not have and this mock accepts. `x-alias` in openrpc.json says the same.

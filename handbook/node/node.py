@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from handbook.node import counting
+from handbook.node import counting, settings
 from handbook.node import events as ev
-from handbook.node import settings
 from handbook.node.config import Config
 from handbook.node.contract import Contract
 from handbook.node.deviations import BUILDS, CONTRACT
@@ -60,6 +59,8 @@ class Node:
         self.faults = Faults()
         self.poisoned = False
         """The chain lock: true after `light.latest_header` on an empty chain, until a restart."""
+        self.sample_rate_ppm, self.compaction_secs = 1_000_000, 60
+        """What `telemetry.configure` set; nothing here is sampled."""
         self.executor: Executor | None = None
         self.on_change: Callable[[], None] = lambda: None
         """Called when the first uncommitted event appears."""

@@ -48,6 +48,8 @@ class State(msgspec.Struct):
     intents: dict[int, ev.IntentStaged] = {}
     lease: ev.LeaseSet | None = None
     tick: ev.TickStored | None = None
+    proposals: dict[int, ev.Proposed] = {}
+    votes: dict[int, dict[str, str]] = {}
     statuses: dict[str, int] = {}
     """How many stored disbursements are in each state: counted as they change, so that a scrape need not look."""
 
@@ -166,6 +168,14 @@ def _tick(state: State, event: ev.TickStored) -> None:
     state.tick = event
 
 
+def _proposed(state: State, event: ev.Proposed) -> None:
+    state.proposals[event.id] = event
+
+
+def _voted(state: State, event: ev.Voted) -> None:
+    state.votes.setdefault(event.proposal, {})[event.voter] = event.choice
+
+
 _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.ClockSet: _clock,
     ev.HeightSet: _height,
@@ -179,4 +189,6 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.Admitted: _admitted,
     ev.LeaseSet: _lease,
     ev.TickStored: _tick,
+    ev.Proposed: _proposed,
+    ev.Voted: _voted,
 }
