@@ -284,6 +284,33 @@ def test_the_other_routes_answer_as_the_node_does(tmp_path: Path) -> None:
         for path in ("/logs/tail", "/vm/trace", "/state_stream"):
             assert get(path).startswith(b"HTTP/1.1 400 ") and get(path, "evil").startswith(b"HTTP/1.1 403 ")
             assert node.raw(post(b"{}", path)).startswith(b"HTTP/1.1 404 ")
+            asked = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+            assert node.raw(asked.encode()).startswith(b"HTTP/1.1 400 ")
+        offered = post(call("consensus.difficulty"), extra="Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n")
+        assert b'{"difficulty":1}' in node.raw(offered), "what a client offers beside its call is ignored"
+
+
+WIRE = {
+    "exact": ("Authorization: Bearer root\r\n", True),
+    "any case of the name": ("AUTHORIZATION: Bearer root\r\n", True),
+    "none": ("", False),
+    "empty": ("Authorization:\r\n", False),
+    "another scheme": ("Authorization: Basic cm9vdA==\r\n", False),
+    "lower case": ("Authorization: bearer root\r\n", False),
+    "proxy header": ("Proxy-Authorization: Bearer root\r\n", False),
+    "very long": (f"Authorization: Bearer {'root' * 5000}\r\n", False),
+    "not ASCII": ("Authorization: Bearer ro\u00f6t\r\n", False),
+}
+
+
+def test_the_header_decides_on_the_wire_and_never_shows_in_the_journal(tmp_path: Path) -> None:
+    secret("admin.token", "root")
+    with NodeProcess(tmp_path) as node:
+        for name, (header, opens) in WIRE.items():
+            received = node.raw(post(call("gov_list"), extra=header))
+            assert opens == (b'"result":[]' in received), name
+            assert opens or b'{"code":-32601,"message":"method not found"}' in received, name
+        assert "root" not in json.dumps(node.control.call("mock.journal", {}))
 
 
 STOCK = [json.loads(line) for line in (RECORDINGS / "stock.jsonl").read_text().splitlines()]

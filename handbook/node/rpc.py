@@ -75,7 +75,7 @@ class RpcSite:
             self._now(connection, self._preflight(request), close)
         elif asked == "dashboard":
             self._now(connection, reply(200, DASHBOARD, close, content_type="text/html; charset=utf-8"), close)
-        elif asked == "upgrade":  # an upgrade that is asked for properly is dropped: nothing streams here
+        elif asked == "upgrade":  # nothing streams here, so a proper upgrade, 101 on the node, is refused too
             status = 400 if host_allowed(request.host, self._hosts) else 403
             self._now(connection, reply(status, close=True), True)
         else:

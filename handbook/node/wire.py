@@ -72,9 +72,17 @@ class Connection(asyncio.Protocol):
         self._all.discard(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._offered and not self._dead:
+            self._read_on(data)
+            return
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserUpgrade, httptools.HttpParserError):
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._offered:
+                self._read_on(data[upgrade.args[0] :])
+            else:
+                self._refuse()
+        except httptools.HttpParserError:
             self._refuse()
 
     def _refuse(self) -> None:
@@ -116,7 +124,8 @@ class Connection(asyncio.Protocol):
         self._origin: bytes | None = None
         self._connection: bytes | None = None
         self._authorization: bytes | None = None
-        self._chunked = self._too_long = False
+        self._chunked = self._too_long = self._offered = False
+        self._length = 0
 
     def on_message_begin(self) -> None:
         self._start()
@@ -136,8 +145,11 @@ class Connection(asyncio.Protocol):
             self._connection = value
         elif name == b"transfer-encoding":
             self._chunked = True
-        elif name == b"content-length" and (not value.isdigit() or int(value) > self._site.max_body):
-            self._too_long = True
+        elif name == b"content-length":
+            if not value.isdigit() or int(value) > self._site.max_body:
+                self._too_long = True
+            else:
+                self._length = int(value)
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -154,6 +166,17 @@ class Connection(asyncio.Protocol):
             self._body = self._body + body if self._body else body
 
     def on_message_complete(self) -> None:
+        if self._length and not self._chunked and self._parser.should_upgrade():
+            self._offered = True  # the parser stops before the body, which the node reads as any other
+        else:
+            self._ask()
+
+    def _read_on(self, data: bytes) -> None:
+        self._body = (self._body + data)[: self._length]
+        if len(self._body) == self._length:
+            self._ask()
+
+    def _ask(self) -> None:
         if self._dead or self._host is None:
             return
         close = self._chunked or (self._connection is not None and self._connection.lower() != b"keep-alive")
