@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from handbook.control import Control
-from handbook.node.config import Config, Limits
+from handbook.node.config import Config, EnergyRates, Limits
 from handbook.node.desk import Desk
 from handbook.node.methods import run
 from handbook.node.node import Node
 
 NEW_YEAR = 1_767_225_600
 NO_LIMIT = Limits(tokens_per_second=1e9)
+NO_ENERGY_LIMIT = EnergyRates(1e9, 1e9, 1e9, 1e9)
 RECORDINGS = Path(__file__).parent / "recordings"
 LIFECYCLE = ({"current_epoch": 1}, {"current_epoch": 2}, {"current_epoch": 3})
 
@@ -29,7 +30,8 @@ LIFECYCLE = ({"current_epoch": 1}, {"current_epoch": 2}, {"current_epoch": 3})
 @contextmanager
 def fresh_node(directory: Path, **flags: Any) -> Iterator[Node]:
     """A node in this process, without sockets. Commit by hand."""
-    flags = {"treasury_balance": 1_000_000, "clock": NEW_YEAR, "limits": NO_LIMIT, "min_fee_per_byte": 0} | flags
+    flags = {"limits": NO_LIMIT, "energy_rates": NO_ENERGY_LIMIT} | flags
+    flags = {"treasury_balance": 1_000_000, "clock": NEW_YEAR, "min_fee_per_byte": 0} | flags
     node = Node(Config(data_dir=directory / "node-data", **flags))
     try:
         yield node

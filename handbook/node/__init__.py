@@ -13,6 +13,7 @@ Bytes come in at the top, and every module imports only from the ones below it:
     envelope    the JSON-RPC envelope: bytes to a call, an outcome to bytes
     treasury    the eight gov.treasury.* methods
     governance  proposals to change parameters, which never take effect
+    energy      the energy market's methods, and config.reload
     liveness    the methods that tell whether a node is alive
     node        the one node: state, log, clock, everything the methods act on
     executor    the treasury executor: lease, tick, crash points
@@ -28,9 +29,12 @@ Bytes come in at the top, and every module imports only from the ones below it:
     journal     the calls that were made, bounded
     faults      what an operator may break on purpose
     lifecycle   what a call or a tick may do to a disbursement: state and arguments to events
+    market      the rules of the energy market: state and arguments to events
+    readings    signed meter readings: digest, hash, verification
     chain       the local chain: admission of payments, mining
     log         the event log in SQLite: append, checkpoint, replay
     state       the one state, and how an event changes it
+    market_state  the energy market's part of it
     events      every kind of change there is
     dependencies  ids that a disbursement waits for
     failure     why a node would not start, and errors that a caller sees

@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from handbook.node import events as ev
 from handbook.node.batch import Batch
 from handbook.node.desk import Answer, Desk
 from handbook.node.failure import CommitFailed, RpcError
 from handbook.node.faults import KINDS
 from handbook.node.gate import Caller
+from handbook.node.market_state import MAX_PROVIDERS
 from handbook.node.members import MAX_AMOUNT, MEMBERS, check, wrong
 from handbook.node.node import Node
 from handbook.node.rpc import host_allowed
@@ -157,8 +160,29 @@ def fault_clear(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     return {"cleared": node.faults.clear(params.get("id"))}
 
 
+def energy(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """The energy market's parameters, one provider's key, rehearsal. What is left out stays."""
+    market, rehearsal = node.state.energy, params.get("rehearsal")
+    before = msgspec.to_builtins(market.rules)
+    rules = {name: params.get(name, value) for name, value in before.items()}
+    if ("provider_id" in params) != ("public_key_hex" in params):
+        raise RpcError(-32602, "provider_id and public_key_hex: expected both or neither")
+    if rules != before:
+        node.record(ev.EnergyRulesSet(rules))
+        node.metrics.gauges["energy_settlement_mode"] = int(rules["mode"] == "real_time")
+    if "provider_id" in params:
+        keys = {**market.keys, params["provider_id"]: params["public_key_hex"].lower()}
+        if len(keys) > MAX_PROVIDERS:
+            raise wrong("provider_id", f"at most {MAX_PROVIDERS} providers with a key", params["provider_id"])
+        node.record(ev.ProviderKeysSet(keys))
+    if rehearsal is not None:
+        (node.deviations.add if rehearsal else node.deviations.discard)("energy_rehearsal")
+    return {**rules, "provider_keys": node.state.energy.keys, "rehearsal": "energy_rehearsal" in node.deviations}
+
+
 METHODS: dict[str, Callable[[Node, dict[str, Any]], dict[str, Any]]] = {
     "mock.clock": clock,
+    "mock.energy": energy,
     "mock.epoch": epoch,
     "mock.executor": executor,
     "mock.fault.add": fault_add,

@@ -136,6 +136,58 @@ class Voted(Event, frozen=True, tag="voted"):
     choice: str
 
 
+class EnergyRulesSet(Event, frozen=True, tag="energy_rules"):
+    """The energy market's parameters, whole."""
+
+    rules: dict[str, Any]
+
+
+class ProviderKeysSet(Event, frozen=True, tag="provider_keys"):
+    """Public keys as hex, by provider: all there are from now on."""
+
+    keys: dict[str, str]
+
+
+class ProviderSet(Event, frozen=True, tag="provider"):
+    """An energy provider was registered or changed; whole, in the wire's shape."""
+
+    provider: dict[str, Any]
+
+
+class ReadingAccepted(Event, frozen=True, tag="reading"):
+    """A meter reading became a credit, which is in the wire's shape."""
+
+    credit: dict[str, Any]
+    total_kwh: int
+    timestamp: int
+    nonce: int
+
+
+class Settled(Event, frozen=True, tag="settled"):
+    """Part of a credit was settled; the receipt is in the wire's shape."""
+
+    receipt: dict[str, Any]
+
+
+class Slashed(Event, frozen=True, tag="slashed"):
+    """A settlement failed; the slash is in the wire's shape."""
+
+    slash: dict[str, Any]
+
+
+class DisputeSet(Event, frozen=True, tag="dispute"):
+    """A dispute was opened or resolved; whole, in the wire's shape."""
+
+    dispute: dict[str, Any]
+
+
+class SettlementProposed(Event, frozen=True, tag="settlement_proposed"):
+    """A proposal to change the energy market's settlement."""
+
+    id: int
+    body: dict[str, Any]
+
+
 Kind = (
     ClockSet
     | HeightSet
@@ -151,6 +203,14 @@ Kind = (
     | TickStored
     | Proposed
     | Voted
+    | EnergyRulesSet
+    | ProviderKeysSet
+    | ProviderSet
+    | ReadingAccepted
+    | Settled
+    | Slashed
+    | DisputeSet
+    | SettlementProposed
 )
 
 encode = msgspec.json.Encoder().encode

@@ -25,12 +25,6 @@ LABELS = {
 }
 """The value of `status` for a state of the wire."""
 CLIENTS = FAMILIES["rpc_tokens_available"]
-ENERGY_GAUGES = (
-    "energy_active_disputes_total",
-    "energy_pending_credits_total",
-    "energy_provider_total",
-    "energy_receipt_total",
-)
 
 
 class Metrics:
@@ -45,7 +39,7 @@ class Metrics:
     def clear(self) -> None:
         self.requests = {"control": 0, "rpc": 0}
         self.events = self.limiter_attempts = self.limiter_rejects = self.limiter_bans = 0
-        self.gauges: dict[str, float] = dict.fromkeys(ENERGY_GAUGES, 0)
+        self.gauges: dict[str, float] = {}
         self.queued_at: dict[int, int] = {}
         """Of disbursements on their way; one that was queued before a restart has no lag."""
         self.series = {name: Samples(family) for name, family in FAMILIES.items() if family.kind == "counter"}
@@ -77,6 +71,13 @@ def render(node: Node) -> str:
         if count:
             m.series[what].set(count)
     blocks = {name: shown.lines() for name, shown in (m.series | m.histograms).items()}
+    market = node.state.energy
+    m.gauges |= {
+        "energy_active_disputes_total": sum(dispute["status"] == "open" for dispute in market.disputes.values()),
+        "energy_pending_credits_total": len(market.credits),
+        "energy_provider_total": len(market.providers),
+        "energy_receipt_total": len(market.receipts),
+    }
     gauges = m.gauges | {"treasury_balance": node.state.counter}
     blocks |= {name: text(FAMILIES[name], {"": value}) for name, value in gauges.items()}
     backlog = FAMILIES["treasury_disbursement_backlog"]

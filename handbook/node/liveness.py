@@ -108,7 +108,6 @@ METHODS: dict[str, Callable[[Node, Any], Any]] = {
             "recent_matches": {},
         }
     ),
-    "config.reload": _always({"reloaded": True}),
     "consensus.difficulty": _always({"difficulty": DIFFICULTY}),
     "gov.release_signers": _always({"signers": [], "threshold": 0}),
     "governor.decisions": _always([]),

@@ -30,11 +30,19 @@ def _one_of(values: tuple[str, ...], required: bool = False) -> Member:
 
 
 _TEXT = Member("a string that is not empty", lambda v: isinstance(v, str) and bool(v))
+_KEY = Member(
+    "64 hex digits", lambda v: isinstance(v, str) and len(v) == 64 and set(v) <= set("0123456789abcdefABCDEF")
+)
 _FLAG = Member("true or false", lambda v: isinstance(v, bool))
 
 
 MEMBERS: dict[str, dict[str, Member]] = {
     "mock.clock": {"advance": _whole(0, 2**40), "freeze": _FLAG, "set": _whole(0, 2**40)},
+    "mock.energy": {
+        "expiry_blocks": _whole(0), "min_stake": _whole(0), "mode": _one_of(("batch", "real_time")),
+        "oracle_timeout_blocks": _whole(0), "provider_id": _TEXT, "public_key_hex": _KEY,
+        "quorum_threshold_ppm": _whole(0, 1_000_000), "rehearsal": _FLAG, "slashing_rate_bps": _whole(0, 10_000),
+    },
     "mock.epoch": {"advance": _whole(0, 2**32), "set": _whole(0, 2**32)},
     "mock.executor": {
         "id": _TEXT, "lease": _whole(5, 86_400), "mode": _one_of(MODES, True), "poll_interval": _whole(1, 86_400),

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from handbook.node import governance, liveness, treasury
+from handbook.node import energy, governance, liveness, treasury
 from handbook.node.failure import RpcError, invalid_params
 from handbook.node.gate import Caller
 from handbook.node.node import Node
@@ -19,6 +19,7 @@ METHODS: dict[str, Callable[[Node, Any], Any]] = {
     **treasury.METHODS,
     **liveness.METHODS,
     **governance.METHODS,
+    **energy.METHODS,
 }
 
 # Seed aliases: names that the node does not have and this mock accepts. `x-alias` in openrpc.json says the same.
@@ -46,7 +47,7 @@ def run(node: Node, method: str, params: Any, caller: Caller) -> Any:
             raise RpcError(-32601, "method not found")
         method = ALIASES[method]
         handler = METHODS[method]
-    if params is None:
+    if params is None and method not in energy.ABSENT_PARAMS_SEEN:
         params = {}
     if method == "gov.treasury.disbursements" and node.aliases and type(params) is dict:
         params = _with_node_status(params)

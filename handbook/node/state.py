@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from handbook.node import dependencies
+from handbook.node import dependencies, market_state
 from handbook.node import events as ev
 
 EPOCH_BLOCKS = 120
@@ -50,6 +50,7 @@ class State(msgspec.Struct):
     tick: ev.TickStored | None = None
     proposals: dict[int, ev.Proposed] = {}
     votes: dict[int, dict[str, str]] = {}
+    energy: market_state.Market = msgspec.field(default_factory=market_state.Market)
     statuses: dict[str, int] = {}
     """How many stored disbursements are in each state: counted as they change, so that a scrape need not look."""
 
@@ -88,6 +89,7 @@ def _mined(state: State, event: ev.Mined) -> None:
         sender.nonce = max(sender.nonce, payment.nonce)
         state.accounts.setdefault(payment.to, Account()).balance += payment.amount
     state.mempool = []
+    market_state.drain(state.energy)
 
 
 def _funded(state: State, event: ev.Funded) -> None:
@@ -176,6 +178,10 @@ def _voted(state: State, event: ev.Voted) -> None:
     state.votes.setdefault(event.proposal, {})[event.voter] = event.choice
 
 
+def _energy(state: State, event: ev.Event) -> None:
+    market_state.APPLY[type(event)](state.energy, event)
+
+
 _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.ClockSet: _clock,
     ev.HeightSet: _height,
@@ -191,4 +197,5 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.TickStored: _tick,
     ev.Proposed: _proposed,
     ev.Voted: _voted,
+    **dict.fromkeys(market_state.APPLY, _energy),
 }
