@@ -264,3 +264,32 @@ def test_amounts_at_the_end_of_their_range_stay_in_it(node: Node) -> None:
     assert 2**63 - 1 == ask(node, "gov.treasury.balance")["result"]["balance"]
     node.commit()
     assert node.state == node.log.reload()
+
+
+def test_the_stock_build_answers_as_recorded(tmp_path: Path) -> None:
+    calls = [json.loads(line) for line in (RECORDINGS / "stock.jsonl").read_text().splitlines()]
+    calls = [call for call in calls if call["scenario"] == "energy_reads_and_errors"]
+    with fresh_node(tmp_path, build="0ecc756a", aliases=False) as node:
+        for call in calls:
+            assert call["answer"] == ask(node, call["method"], call["params"]), call
+    assert 34 == len(calls)
+
+
+def test_what_the_market_keeps_is_bounded(node: Node) -> None:
+    hash_ = credit(node, 100, 1)
+    slash = {"amount": 0, "block_height": 0, "meter_hash": hash_, "provider_id": ID, "reason": "quorum"}
+    receipt = ask(node, "energy.settle", settle(0, hash_))["result"]
+    dispute = ask(node, "energy.flag_dispute", {"meter_hash": hash_, "reason": ""})["result"]
+    live = node.state.energy.credits[hash_]
+    for n in range(20_000):
+        node.record(
+            ev.Slashed(slash),
+            ev.Settled(receipt),
+            ev.DisputeSet(dispute | {"id": n + 1}),
+            ev.ReadingAccepted(live | {"meter_hash": f"{n:064x}"}, 1, NEW_YEAR, n),
+        )
+        node.state.energy.credits[hash_] = node.state.energy.credits.pop(hash_)
+    kept = node.state.energy
+    assert [4096, 4096, 4096, 16_384] == [
+        len(found) for found in (kept.slashes, kept.receipts, kept.disputes, kept.credits)
+    ]

@@ -1,4 +1,4 @@
-"""The energy methods, the two settlement proposals, and `config.reload`, which reads the providers' keys.
+"""The energy methods, the two of settlement proposals, and `config.reload`, which reads the providers' keys.
 
 Params are read as the node reads them: member by member, the first that is wrong is named. Optional members that do
 not fit count as absent.
@@ -16,6 +16,7 @@ import msgspec
 from handbook.node import events as ev
 from handbook.node import market
 from handbook.node.failure import RpcError, invalid_params
+from handbook.node.market_state import MAX_PROVIDERS
 from handbook.node.node import Node
 from handbook.node.readings import Reading
 
@@ -209,7 +210,7 @@ def config_reload(node: Node, params: Any) -> Params:
     keys: dict[str, str] = {}
     for id_, key in entries:
         key = key.strip().lower()
-        if len(key) != 64 or not _HEX.fullmatch(key):
+        if len(key) != 64 or not _HEX.fullmatch(key) or len(keys) == MAX_PROVIDERS:
             break
         keys[id_] = key
     if keys != node.state.energy.keys:

@@ -31,7 +31,10 @@ def meter_hash(reading: Reading) -> str:
 
 
 def why_unverified(reading: Reading, keys: dict[str, str]) -> str | None:
-    """The node's reason against the signature, None when it holds. `keys`: public keys as hex, by provider."""
+    """The node's reason against the signature, None when it holds. `keys`: public keys as hex, by provider.
+
+    The last words were recorded for 64 bytes that are no signature at all; others that fail are given the same.
+    """
     key = keys.get(reading.provider_id)
     if key is None:
         return f"provider {reading.provider_id} not registered in verifier registry"
