@@ -149,7 +149,7 @@ def test_an_unknown_control_method_lists_the_known_ones(node: NodeProcess) -> No
     assert -32601 == refused.value.code
     with pytest.raises(Refused, match="method not found"):
         node.rpc.call("mock.status")
-    assert set(members.MEMBERS) <= set(control.METHODS) and 13 == len(control.METHODS)
+    assert set(members.MEMBERS) <= set(control.METHODS) and 18 == len(control.METHODS)
 
 
 def test_the_journal_tells_calls_from_changes(node: NodeProcess) -> None:

@@ -102,12 +102,12 @@ def test_a_failing_commit_refuses_its_writes_and_leaves_nothing(tmp_path: Path) 
 
 def test_a_commit_that_sqlite_refuses_is_reported_and_rebuilt(tmp_path: Path) -> None:
     with fresh_node(tmp_path) as node:
-        node.log._db.execute("PRAGMA query_only = ON")
+        node.log.db.execute("PRAGMA query_only = ON")
         with pytest.raises(CommitFailed):
             ask(node, SUBMIT, payload())
         node.rebuild()
         assert {} == node.state.records
-        node.log._db.execute("PRAGMA query_only = OFF")
+        node.log.db.execute("PRAGMA query_only = OFF")
         assert 1 == ask(node, SUBMIT, payload())["result"]["id"]
 
 

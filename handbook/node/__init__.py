@@ -32,6 +32,7 @@ Bytes come in at the top, and every module imports only from the ones below it:
     market      the rules of the energy market: state and arguments to events
     readings    signed meter readings: digest, hash, verification
     chain       the local chain: admission of payments, mining
+    snapshots   states kept aside, and states from outside
     log         the event log in SQLite: append, checkpoint, replay
     state       the one state, and how an event changes it
     market_state  the energy market's part of it

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from handbook.node import events as ev
+from handbook.node import snapshots
 from handbook.node.batch import Batch
 from handbook.node.desk import Answer, Desk
 from handbook.node.failure import CommitFailed, RpcError
@@ -111,6 +112,55 @@ def fund(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     return {"account": params["account"], "amount": node.state.accounts[params["account"]].balance}
 
 
+def snapshot(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Outlives the process. Journal, metrics and faults are not state, and stay as they are when it is reverted to."""
+    taken: dict[str, Any] = _stored(node, lambda: snapshots.take(node.log, node.state, node.now()))
+    return taken
+
+
+def revert(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Everything that survives a restart is as it was, the clock included. Later snapshots stay."""
+    _stored(node, lambda: node.jump(lambda log: snapshots.revert(log, params["id"])))
+    return _jumped(node)
+
+
+def kept(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """The snapshots, oldest first; `drop` forgets one before."""
+    if "drop" in params:
+        _stored(node, lambda: snapshots.drop(node.log, params["drop"]))
+    return {"snapshots": snapshots.shown(node.log)}
+
+
+def dump(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Writes the state to a file of the node's machine; a relative path starts at the node's data directory."""
+    path = node.config.data_dir / params["path"]
+    header = _stored(node, lambda: snapshots.dump(node.state, path, node.now()))
+    return {"bytes": header.size, "crc": header.crc, "path": str(path)}
+
+
+def load(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Takes up the state of a dump, of this node or another."""
+    _stored(node, lambda: node.jump(lambda log: snapshots.load(log, node.config.data_dir / params["path"])))
+    return _jumped(node)
+
+
+def _jumped(node: Node) -> dict[str, Any]:
+    node.journal.writes += 1
+    if node.executor:
+        _run_if_timer(node, node.executor.mode)
+    return status(node, {})
+
+
+def _stored(node: Node, change: Callable[[], Any]) -> Any:
+    try:
+        node.commit()
+        return change()
+    except snapshots.Unusable as error:
+        raise RpcError(-32602, str(error)) from None
+    except CommitFailed as failure:
+        raise RpcError(-32092, "treasury storage error", str(failure)) from None
+
+
 def journal(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     page = node.journal.page(params.get("since", 1), params.get("limit"))
     return {"boot_id": node.boot_id, "writes": node.journal.writes, **page}
@@ -183,6 +233,7 @@ def energy(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 METHODS: dict[str, Callable[[Node, dict[str, Any]], dict[str, Any]]] = {
     "mock.clock": clock,
     "mock.energy": energy,
+    "mock.dump": dump,
     "mock.epoch": epoch,
     "mock.executor": executor,
     "mock.fault.add": fault_add,
@@ -190,8 +241,12 @@ METHODS: dict[str, Callable[[Node, dict[str, Any]], dict[str, Any]]] = {
     "mock.fault.list": fault_list,
     "mock.fund": fund,
     "mock.journal": journal,
+    "mock.load": load,
     "mock.mine": mine,
     "mock.reset": reset,
+    "mock.revert": revert,
+    "mock.snapshot": snapshot,
+    "mock.snapshots": kept,
     "mock.status": status,
     "mock.tick": tick,
 }

@@ -188,6 +188,18 @@ class SettlementProposed(Event, frozen=True, tag="settlement_proposed"):
     body: dict[str, Any]
 
 
+class Reverted(Event, frozen=True, tag="reverted"):
+    """The state is the snapshot's again. A checkpoint with the same number holds it."""
+
+    snapshot: int
+
+
+class Loaded(Event, frozen=True, tag="loaded"):
+    """The state came from a dump with this CRC-32. A checkpoint with the same number holds it."""
+
+    crc: int
+
+
 Kind = (
     ClockSet
     | HeightSet
@@ -201,6 +213,8 @@ Kind = (
     | Admitted
     | LeaseSet
     | TickStored
+    | Reverted
+    | Loaded
     | Proposed
     | Voted
     | EnergyRulesSet

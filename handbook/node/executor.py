@@ -47,7 +47,7 @@ class Executor:
 
     def __init__(self, node: Node, mode: str, identity: str, lease: int, poll: int) -> None:
         self._node, self.mode, self.identity = node, mode, identity
-        self._lease_ttl, self._poll = max(lease, 5), max(poll, 1)
+        self.lease_seconds, self.poll_seconds = max(lease, 5), max(poll, 1)
         self.alive = True
         self.ended: str | None = None
         self.unstored = False
@@ -59,7 +59,7 @@ class Executor:
         """Ticks now and every poll interval of real time."""
         self.tick()
         if self.alive:
-            self._timer = loop.call_later(self._poll, self.run, loop)
+            self._timer = loop.call_later(self.poll_seconds, self.run, loop)
 
     def stop(self, release: bool) -> None:
         if self._timer:
@@ -198,7 +198,7 @@ class Executor:
         lease = self._node.state.lease
         if lease and lease.expires_at > now and lease.holder != self.identity:
             return False, lease
-        renewed = ev.LeaseSet(self.identity, now + self._lease_ttl, now, lease.last_nonce if lease else None, False)
+        renewed = ev.LeaseSet(self.identity, now + self.lease_seconds, now, lease.last_nonce if lease else None, False)
         self._node.record(renewed)
         return True, renewed
 

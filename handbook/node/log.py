@@ -33,8 +33,14 @@ PRAGMA user_version = {FORMAT};
 CREATE TABLE event (seq INTEGER PRIMARY KEY, body TEXT NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, state BLOB NOT NULL, crc INTEGER NOT NULL);
 """
-_encode_state = msgspec.json.Encoder().encode
-_decode_state = msgspec.json.Decoder(State).decode
+_SNAPSHOT = """
+CREATE TABLE IF NOT EXISTS snapshot (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, seq INTEGER NOT NULL, state BLOB NOT NULL,
+  crc INTEGER NOT NULL
+)
+"""
+encode_state = msgspec.json.Encoder().encode
+decode_state = msgspec.json.Decoder(State).decode
 
 
 class EventLog:
@@ -47,19 +53,20 @@ class EventLog:
                 raise _damaged(path, "the file is missing, but its write-ahead log is there")
             _create(path)
         self.seq, self._checkpointed, self.state = _load(path)
-        self._db = self._open()
+        self.db = self._open()
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, cached_statements=32)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute(_SNAPSHOT)
         return db
 
     def append(self, bodies: list[bytes], state: State) -> None:
         """Commits the events; `state` is what they lead to. Raises CommitFailed when nothing was stored."""
         rows = [(self.seq + n, body.decode(), crc32(body)) for n, body in enumerate(bodies, 1)]
         last = self.seq + len(rows)
-        db = self._db
+        db = self.db
         try:
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT INTO event VALUES (?, ?, ?)", rows)
@@ -75,13 +82,29 @@ class EventLog:
             self._checkpointed = last
 
     def _checkpoint(self, seq: int, state: State) -> None:
-        blob = _encode_state(state)
-        self._db.execute("DELETE FROM checkpoint")
-        self._db.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (seq, blob, crc32(blob)))
+        blob = encode_state(state)
+        self.db.execute("DELETE FROM checkpoint")
+        self.db.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (seq, blob, crc32(blob)))
+
+    def jump(self, event: ev.Reverted | ev.Loaded, state: State) -> None:
+        """Commits the event and a checkpoint of the state that follows it. Raises CommitFailed."""
+        body, seq = ev.encode(event), self.seq + 1
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            self.db.execute("INSERT INTO event VALUES (?, ?, ?)", (seq, body.decode(), crc32(body)))
+            self._checkpoint(seq, state)
+            self.db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise CommitFailed(str(error)) from error
+        self.seq = self._checkpointed = seq
 
     def start_over(self) -> None:
         """Forgets everything. The next event is number 1."""
-        self._db.executescript("BEGIN IMMEDIATE; DELETE FROM event; DELETE FROM checkpoint; COMMIT;")
+        self.db.executescript(
+            "BEGIN IMMEDIATE; DELETE FROM event; DELETE FROM checkpoint; DELETE FROM snapshot; COMMIT;"
+        )
         self.seq = self._checkpointed = 0
 
     def reload(self) -> State:
@@ -93,12 +116,12 @@ class EventLog:
         """Leaves a checkpoint, so that the next start replays nothing."""
         try:
             if self.seq > self._checkpointed:
-                self._db.execute("BEGIN IMMEDIATE")
+                self.db.execute("BEGIN IMMEDIATE")
                 self._checkpoint(self.seq, state)
-                self._db.execute("COMMIT")
+                self.db.execute("COMMIT")
         except sqlite3.Error:
             pass  # the events are stored; the next start replays them
-        self._db.close()
+        self.db.close()
 
 
 def _create(path: Path) -> None:
@@ -155,10 +178,12 @@ def _replay(path: Path, db: sqlite3.Connection) -> tuple[int, int, State]:
         seq = row[0]
         if crc32(row[1]) != row[2]:
             raise _damaged(path, f"checkpoint {seq} fails its checksum")
-        state = _decode_state(row[1])
+        state = decode_state(row[1])
     start = seq
     for number, event in _events(path, db, start):
         seq = number
+        if isinstance(event, ev.Reverted | ev.Loaded):
+            raise _damaged(path, f"the checkpoint of event {number} is missing")
         apply(state, event)
     return seq, start, state
 

@@ -33,6 +33,7 @@ _TEXT = Member("a string that is not empty", lambda v: isinstance(v, str) and bo
 _KEY = Member(
     "64 hex digits", lambda v: isinstance(v, str) and len(v) == 64 and set(v) <= set("0123456789abcdefABCDEF")
 )
+_PATH = Member("a file name", lambda v: isinstance(v, str) and bool(v) and "\0" not in v, True)
 _FLAG = Member("true or false", lambda v: isinstance(v, bool))
 
 
@@ -54,6 +55,10 @@ MEMBERS: dict[str, dict[str, Member]] = {
     "mock.fault.clear": {"id": _whole(1)},
     "mock.fund": {"account": _TEXT, "amount": _whole(0), "counter": _whole(1)},
     "mock.journal": {"limit": _whole(1), "since": _whole(0)},
+    "mock.dump": {"path": _PATH},
+    "mock.load": {"path": _PATH},
+    "mock.revert": {"id": _whole(1, required=True)},
+    "mock.snapshots": {"drop": _whole(1)},
     "mock.mine": {"blocks": _whole(1, 1_000_000)},
     "mock.reset": {
         "clock": _whole(0, 2**40), "executor": _one_of(MODES), "height": _whole(0, MAX_HEIGHT),

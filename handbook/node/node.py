@@ -117,6 +117,19 @@ class Node:
         if self.executor and self.executor.unstored:
             self.executor.end("treasury storage error")
 
+    def jump(self, to: Callable[[EventLog], State]) -> None:
+        """Takes up a state from a snapshot or a dump. Raises CommitFailed, Unusable; then nothing has changed.
+
+        An executor starts anew on it, as after a restart of the node.
+        """
+        self.commit()
+        state = to(self.log)
+        self.state = state
+        self.poisoned = False
+        self.metrics.events += 1
+        if old := self.executor:
+            self.start_executor(old.mode, old.identity, old.lease_seconds, old.poll_seconds)
+
     def reset(self, balance: int, clock: int | None, height: int, executor: str) -> None:
         """A fresh node in the same process; the boot id stays. Raises CommitFailed."""
         self._pending = []
