@@ -119,7 +119,7 @@ def test_mining_moves_the_height_and_the_chain_balances(node: NodeProcess) -> No
         ("mock.executor", {"mode": "on"}, 'mode: expected one of off, manual, timer, got "on"'),
         ("mock.tick", {}, 'the executor is off (hint: mock.executor {"mode": "manual"})'),
         ("mock.fault.add", {"fault": "x"}, f'fault: expected one of {", ".join(KINDS)}, got "x"'),
-        ("mock.fault.add", {"fault": "delay"}, "milliseconds: expected an integer from 1 to 600000, got none"),
+        ("mock.fault.add", {"fault": "delay"}, "milliseconds: expected an integer from 1 to 300000, got none"),
         ("mock.fault.add", {"fault": "after_mark", "price": 2}, "price: expected no such member for after_mark, got 2"),
     ],
 )
@@ -149,7 +149,7 @@ def test_an_unknown_control_method_lists_the_known_ones(node: NodeProcess) -> No
     assert -32601 == refused.value.code
     with pytest.raises(Refused, match="method not found"):
         node.rpc.call("mock.status")
-    assert set(members.MEMBERS) <= set(control.METHODS) and 18 == len(control.METHODS)
+    assert set(members.MEMBERS) <= set(control.METHODS) and 19 == len(control.METHODS)
 
 
 def test_the_journal_tells_calls_from_changes(node: NodeProcess) -> None:

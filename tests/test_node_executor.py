@@ -220,6 +220,7 @@ def test_the_lag_from_queued_to_executed_is_observed(node: Node) -> None:
 
 
 CRASHES = {
+    "before_stage": ("Timelocked", 0, 0, 1_000_000, "success", "Executed"),
     "after_stage": ("Timelocked", 1, 0, 1_000_000, "success", "Executed"),
     "after_submit": ("Timelocked", 1, 1, 1_000_000, "error: duplicate transaction (code 6)", "Timelocked"),
     "after_mark": ("Executed", 1, 1, 1_000_000, "success", "Executed"),

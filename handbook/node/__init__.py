@@ -26,6 +26,8 @@ Bytes come in at the top, and every module imports only from the ones below it:
     exposition  the metrics, as Prometheus text
     series      the series of one metric, bounded
     families    the table of metrics, as snippets/metrics.yml has it
+    injection   faults of the wire at one call: instead of what, and how it leaves
+    torn        a torn write, as a power cut leaves it
     journal     the calls that were made, bounded
     faults      what an operator may break on purpose
     lifecycle   what a call or a tick may do to a disbursement: state and arguments to events

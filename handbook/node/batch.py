@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from handbook.node import injection
 from handbook.node.desk import Answer
 from handbook.node.failure import CommitFailed
 from handbook.node.node import Node
@@ -58,6 +59,8 @@ class Batch:
                 if request is not None:
                     wrote = answer.entry is not None and answer.entry.changed
                     answer = source.refuse(answer, str(failure)) if wrote else source.respond(request, answer)
+                    if wrote and failure.fault and answer.entry is not None:
+                        answer.entry.faults += (failure.fault,)
                 deliver(connection, answer)
             return
         for _, connection, _, answer in waiting:
@@ -65,9 +68,9 @@ class Batch:
 
 
 def deliver(connection: Connection, answer: Answer) -> None:
-    if answer.data is None:
+    if answer.how is not None:
+        injection.deliver(connection, answer.data, answer.close, answer.how)
+    elif answer.data is None:
         connection.drop()
-    elif answer.delay:
-        connection.hold(answer.delay, answer.data, answer.close)
     else:
         connection.reply(answer.data, answer.close)

@@ -19,7 +19,7 @@ from handbook.node import snapshots
 from handbook.node.batch import Batch
 from handbook.node.desk import Answer, Desk
 from handbook.node.failure import CommitFailed, RpcError
-from handbook.node.faults import KINDS
+from handbook.node.faults import KINDS, OPTIONAL, TAKES, WIRE
 from handbook.node.gate import Caller
 from handbook.node.market_state import MAX_PROVIDERS
 from handbook.node.members import MAX_AMOUNT, MEMBERS, check, wrong
@@ -64,7 +64,7 @@ def clock(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     """`set` or `advance` first, then `freeze`: a clock let go runs on from where it stood."""
     if "set" in params and "advance" in params:
         raise wrong("set", "either set or advance, not both", params["set"])
-    state, moment = node.state, node.now()
+    state, moment = node.state, node.true_now()
     to = params.get("set", moment + params.get("advance", 0))
     freeze = params.get("freeze", state.frozen is not None)
     real = moment - state.offset if state.frozen is None else int(time.time())
@@ -161,6 +161,13 @@ def _stored(node: Node, change: Callable[[], Any]) -> Any:
         raise RpcError(-32092, "treasury storage error", str(failure)) from None
 
 
+def seed(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Where chance is drawn from: the same seed, faults and calls give the same hits."""
+    if params["seed"] != node.state.random_seed:
+        node.record(ev.RandomSeeded(params["seed"]))
+    return {"seed": node.state.random_seed}
+
+
 def journal(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     page = node.journal.page(params.get("since", 1), params.get("limit"))
     return {"boot_id": node.boot_id, "writes": node.journal.writes, **page}
@@ -190,16 +197,25 @@ def tick(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def fault_add(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """Without `times` a fault takes effect once; `times` 0 keeps it until it is cleared."""
-    kind, rest = params["fault"], {name: params[name] for name in ("method", "milliseconds", "price") if name in params}
-    takes = {"delay": {"method", "milliseconds"}, "drop_answer": {"method"}, "fee_pressure": {"price"}}.get(kind, set())
+    """Without `times` a fault hits once, `disk_full` and `clock_skew` until cleared; `times` 0 is until cleared."""
+    kind = params["fault"]
+    rest = {name: value for name, value in params.items() if name not in ("fault", "times")}
+    takes = TAKES.get(kind, ())
     for name in rest:
-        if name not in takes:
+        ruled = name in RULE and (name != "method" or kind in WIRE) and kind != "clock_skew"
+        if not ruled and name not in takes:
             raise wrong(name, f"no such member for {kind}", rest[name])
-    for name, of in (("milliseconds", "delay"), ("price", "fee_pressure")):
-        if kind == of and name not in rest:
+    for name in takes:
+        if name not in rest and name not in OPTIONAL:
             raise wrong(name, MEMBERS["mock.fault.add"][name].expected, None)
-    return node.faults.add(kind, params.get("times", 1) or None, **rest).shown()
+    lasting = kind in ("disk_full", "clock_skew")
+    if kind == "clock_skew":
+        rest["since"] = node.true_now()
+        node.metrics.faults.add(kind)
+        node.faults.struck.append(kind)
+        if params.get("times"):
+            raise wrong("times", "no such member for clock_skew but 0", params["times"])
+    return node.faults.add(kind, params.get("times", 0 if lasting else 1) or None, **rest).shown()
 
 
 def fault_list(node: Node, params: dict[str, Any]) -> dict[str, Any]:
@@ -245,12 +261,14 @@ METHODS: dict[str, Callable[[Node, dict[str, Any]], dict[str, Any]]] = {
     "mock.mine": mine,
     "mock.reset": reset,
     "mock.revert": revert,
+    "mock.seed": seed,
     "mock.snapshot": snapshot,
     "mock.snapshots": kept,
     "mock.status": status,
     "mock.tick": tick,
 }
 LOOPBACK_HOSTS = frozenset({b"127.0.0.1", b"localhost"})
+RULE = ("method", "nth", "probability")
 UNLISTED = frozenset({"mock.journal", "mock.reset", "mock.status"})
 
 

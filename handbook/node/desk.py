@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
-from handbook.node import envelope
+from handbook.node import envelope, injection
 from handbook.node.failure import Dropped, RpcError
+from handbook.node.faults import Fault
 from handbook.node.gate import Caller
+from handbook.node.injection import Delivery, Plan
 from handbook.node.journal import Call
 from handbook.node.node import Node
 from handbook.node.wire import json_reply
@@ -19,13 +21,17 @@ Run = Callable[[Node, str, Any, Caller], Any]
 
 
 class Answer(msgspec.Struct, gc=False):
-    """`data` is the whole HTTP answer, or None: the connection is dropped. `delay` in seconds."""
+    """`data` is the whole HTTP answer, or None: the connection is dropped.
+
+    `how` it leaves, and the `plan` of faults, when a fault hit the call.
+    """
 
     data: bytes | None
     close: bool = False
     entry: Call | None = None
     id: Any = None
-    delay: float = 0.0
+    how: Delivery | None = None
+    plan: Plan | None = None
 
 
 class Desk:
@@ -47,6 +53,12 @@ class Desk:
         entry = None if call.method in self._unlisted else self._enter(call.method, body, again)
         before = node.pending
         answer = Answer(None, close, entry, call.id)
+        if node.faults.standing and self._listener == "rpc":
+            answer.plan = again.plan if again is not None and again.plan else injection.plan(node, call.method)
+            if entry is not None:
+                entry.faults = answer.plan.names
+            if answer.plan.undone:
+                return self._undone(answer, answer.plan.undone)
         try:
             answer.data = json_reply(envelope.result(call.id, self._run(node, call.method, call.params, caller)), close)
         except RpcError as error:
@@ -57,9 +69,9 @@ class Desk:
         if entry is not None and node.pending > before:
             entry.changed = True
             node.journal.writes += 1
-        if node.faults.standing and self._listener == "rpc":
-            self._break(call.method, answer)
-        return answer
+        if entry is not None and node.faults.struck:
+            entry.faults += node.faults.claim()
+        return self._spoil(answer)
 
     def refuse(self, answer: Answer, why: str) -> Answer:
         """The answer to a call whose changes could not be stored."""
@@ -68,7 +80,8 @@ class Desk:
             answer.entry.changed = False
             self._node.journal.writes -= 1
         body = envelope.error(answer.id, -32092, "treasury storage error")
-        return Answer(json_reply(body, answer.close), answer.close, answer.entry, answer.id)
+        refused = Answer(json_reply(body, answer.close), answer.close, answer.entry, answer.id, plan=answer.plan)
+        return self._spoil(refused)
 
     def _enter(self, method: str | None, body: bytes, again: Answer | None) -> Call:
         if again is not None and again.entry is not None:
@@ -76,14 +89,18 @@ class Desk:
             return again.entry
         return self._node.journal.add(self._node.now(), self._listener, method, body)
 
-    def _break(self, method: str, answer: Answer) -> None:
-        node = self._node
-        if fault := node.faults.take("delay", method):
-            node.metrics.faults.add("delay")
-            answer.delay = (fault.milliseconds or 0) / 1000
-        if node.faults.take("drop_answer", method):
-            node.metrics.faults.add("drop_answer")
-            answer.data = None
+    def _undone(self, answer: Answer, fault: Fault) -> Answer:
+        code = fault.code if fault.fault == "error" else None
+        _failed(answer.entry, code, fault.message, f"fault: {fault.fault}")
+        answer.data = injection.instead(fault, answer.id, answer.close)
+        return self._spoil(answer)
+
+    def _spoil(self, answer: Answer) -> Answer:
+        if answer.plan is not None:
+            answer.how = injection.delivery(answer.plan)
+            if answer.plan.done and answer.plan.done.fault == "drop_answer":
+                answer.data = None
+        return answer
 
 
 def _failed(entry: Call | None, code: int | None, message: str | None, reason: str | None) -> None:

@@ -102,6 +102,18 @@ class LeaseSet(Event, frozen=True, tag="lease"):
     released: bool
 
 
+class RandomSeeded(Event, frozen=True, tag="random_seed"):
+    """Where chance in faults is drawn from."""
+
+    seed: int
+
+
+class Crashed(Event, frozen=True, tag="crashed"):
+    """The process is about to kill itself at a fault; an empty `fault` once the next process has said so."""
+
+    fault: str
+
+
 class TickStored(Event, frozen=True, tag="tick"):
     """What a tick left for `gov.treasury.balance` to show."""
 
@@ -225,6 +237,8 @@ Kind = (
     | Slashed
     | DisputeSet
     | SettlementProposed
+    | RandomSeeded
+    | Crashed
 )
 
 encode = msgspec.json.Encoder().encode

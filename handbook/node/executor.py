@@ -8,8 +8,6 @@ what the tick has done so far and kills itself.
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -143,6 +141,7 @@ class Executor:
         intent = state.intents.get(id_)
         if intent is None:
             intent = self._sign(record, now)
+            self._crash("before_stage")
             node.record(intent)
         self._crash("after_stage")
         payment = ev.Admitted(
@@ -185,12 +184,10 @@ class Executor:
     def _price(self) -> int:
         """What the mempool asks per byte. Only a minimum of exactly 1 lets the lane's own price through."""
         node = self._node
-        if node.faults.take("mempool_full"):
-            node.metrics.faults.add("mempool_full")
+        if node.strike("mempool_full"):
             raise chain.Rejected("mempool full", 11)
         minimum = node.config.min_fee_per_byte
-        if minimum == 1 and (fault := node.faults.take("fee_pressure")):
-            node.metrics.faults.add("fee_pressure")
+        if minimum == 1 and (fault := node.strike("fee_pressure")):
             return fault.price or minimum
         return minimum
 
@@ -245,6 +242,5 @@ class Executor:
             metrics.errors.add(error)
 
     def _crash(self, point: str) -> None:
-        if self._node.faults.take(point):
-            self._node.commit()
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self._node.strike(point):
+            self._node.crash(point)

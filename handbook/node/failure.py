@@ -32,7 +32,11 @@ class Dropped(Exception):
 
 
 class CommitFailed(Exception):
-    """The log could not be written; nothing of the batch is stored."""
+    """The log could not be written; nothing of the batch is stored. `fault` names the one that did it."""
+
+    def __init__(self, why: str, fault: str | None = None) -> None:
+        super().__init__(why)
+        self.fault = fault
 
 
 def storage_error(reason: str) -> RpcError:

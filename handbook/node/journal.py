@@ -24,6 +24,7 @@ class Call(msgspec.Struct, gc=False):
     reason: str | None = None
     ok: bool = True
     changed: bool = False
+    faults: tuple[str, ...] = ()
 
 
 class Journal:
@@ -63,6 +64,7 @@ def _shown(call: Call) -> dict[str, Any]:
         "at": call.at,
         "changed": call.changed,
         "error": error,
+        "faults": list(call.faults),
         "listener": call.listener,
         "method": call.method,
         "ok": call.ok,

@@ -81,6 +81,10 @@ class EventLog:
         if last - self._checkpointed >= CHECKPOINT_EVERY:
             self._checkpointed = last
 
+    def keep_wal(self) -> None:
+        """Lets no commit move pages out of the write-ahead log any more."""
+        self.db.execute("PRAGMA wal_autocheckpoint = 0")
+
     def _checkpoint(self, seq: int, state: State) -> None:
         blob = encode_state(state)
         self.db.execute("DELETE FROM checkpoint")

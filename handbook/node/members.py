@@ -34,6 +34,7 @@ _KEY = Member(
     "64 hex digits", lambda v: isinstance(v, str) and len(v) == 64 and set(v) <= set("0123456789abcdefABCDEF")
 )
 _PATH = Member("a file name", lambda v: isinstance(v, str) and bool(v) and "\0" not in v, True)
+_CHANCE = Member("a number over 0, up to 1", lambda v: type(v) in (int, float) and 0 < v <= 1)
 _FLAG = Member("true or false", lambda v: isinstance(v, bool))
 
 
@@ -49,8 +50,11 @@ MEMBERS: dict[str, dict[str, Member]] = {
         "id": _TEXT, "lease": _whole(5, 86_400), "mode": _one_of(MODES, True), "poll_interval": _whole(1, 86_400),
     },
     "mock.fault.add": {
-        "fault": _one_of(tuple(KINDS), True), "method": _TEXT, "milliseconds": _whole(1, 600_000),
-        "price": _whole(1, 1_000_000), "times": _whole(0, 1_000_000),
+        "bytes": _whole(0, 2**20), "bytes_per_second": _whole(1, 2**20), "code": _whole(-32_768, 32_767),
+        "drift": _whole(-500_000, 500_000), "fault": _one_of(tuple(KINDS), True), "jitter": _whole(1, 300_000),
+        "message": _TEXT, "method": _TEXT, "milliseconds": _whole(1, 300_000), "nth": _whole(1, 1_000_000),
+        "price": _whole(1, 1_000_000), "probability": _CHANCE, "seconds": _whole(-(2**31), 2**31),
+        "status": _whole(400, 599), "times": _whole(0, 1_000_000),
     },
     "mock.fault.clear": {"id": _whole(1)},
     "mock.fund": {"account": _TEXT, "amount": _whole(0), "counter": _whole(1)},
@@ -58,6 +62,7 @@ MEMBERS: dict[str, dict[str, Member]] = {
     "mock.dump": {"path": _PATH},
     "mock.load": {"path": _PATH},
     "mock.revert": {"id": _whole(1, required=True)},
+    "mock.seed": {"seed": _whole(0, required=True)},
     "mock.snapshots": {"drop": _whole(1)},
     "mock.mine": {"blocks": _whole(1, 1_000_000)},
     "mock.reset": {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +21,13 @@ from handbook.node.deviations import BUILDS, CONTRACT
 from handbook.node.executor import Executor
 from handbook.node.exposition import Metrics
 from handbook.node.failure import CommitFailed, StartFailure
-from handbook.node.faults import Faults
+from handbook.node.faults import STORAGE, Fault, Faults
 from handbook.node.gate import Gate
 from handbook.node.journal import Journal
 from handbook.node.limiter import Limiter
 from handbook.node.log import EventLog
 from handbook.node.state import State, apply
+from handbook.node.torn import tear
 
 REHEARSAL_IDENTITY = "node-a"
 """Lease holder of an executor that the control listener starts: the node's own default holds a process id."""
@@ -66,6 +68,7 @@ class Node:
         """Called when the first uncommitted event appears."""
         self._pending: list[ev.Event] = []
         self._begin(config.treasury_balance if not self.log.seq else None, config.clock)
+        self._confess()
         self.commit()
         if config.treasury_executor:
             self.start_executor("timer")
@@ -85,9 +88,24 @@ class Node:
         return len(self._pending)
 
     def now(self) -> int:
-        """The node's clock in Unix seconds."""
+        """The node's clock in Unix seconds, off by what `clock_skew` says."""
+        true = self.true_now()
+        return max(true + self.faults.skew(true), 0) if self.faults.standing else true
+
+    def true_now(self) -> int:
+        """The clock as the control listener set it."""
         frozen = self.state.frozen
         return frozen if frozen is not None else int(time.time()) + self.state.offset
+
+    def strike(self, kind: str, method: str | None = None) -> Fault | None:
+        """The fault of this kind that takes effect here, if one does: counted, and kept for the journal."""
+        if not self.faults.standing:
+            return None
+        fault = self.faults.strike(kind, self.state.random_seed, method)
+        if fault:
+            self.metrics.faults.add(kind)
+            self.faults.struck.append(kind)
+        return fault
 
     def record(self, *events: ev.Event) -> None:
         if not self._pending:
@@ -101,14 +119,56 @@ class Node:
         events = self._pending
         if not events:
             return
-        if self.faults.take("storage_error"):
-            self.metrics.faults.add("storage_error")
-            raise CommitFailed("fault: storage_error")
+        if self.faults.standing:
+            self._break_commit()
+            events = self._pending
         self.log.append([ev.encode(event) for event in events], self.state)
         self._pending = []
+        if self.state.crashed:
+            self._die()
         if self.executor:
             self.executor.unstored = False
         counting.count(self.metrics, self.state, events)
+
+    def crash(self, fault: str) -> None:
+        """Stores what was recorded, and that the process dies of `fault`; then dies as `kill -9` would."""
+        self.record(ev.Crashed(fault))
+        self.log.append([ev.encode(event) for event in self._pending], self.state)
+        self._die()
+
+    def _die(self) -> None:
+        if self.state.crashed == "torn_log_line":
+            tear(self.log.path.with_name(f"{self.log.path.name}-wal"))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def _break_commit(self) -> None:
+        """Raises CommitFailed, or makes this commit the last thing that the process does."""
+        for kind in STORAGE:
+            if self.strike(kind):
+                self.faults.claim()
+                why = "database or disk is full" if kind == "disk_full" else f"fault: {kind}"
+                raise CommitFailed(why, kind)
+        if self.strike("crash_before_commit"):
+            self._pending = []
+            self.state = self.log.reload()
+            self.crash("crash_before_commit")
+        elif self.strike("crash_after_commit"):
+            self.crash("crash_after_commit")
+        elif self.strike("torn_log_line"):
+            events, self._pending = self._pending, []
+            self.log.keep_wal()
+            self.log.append([ev.encode(ev.Crashed("torn_log_line"))], self.log.reload())
+            self.log.append([ev.encode(event) for event in events], self.state)
+            self.state.crashed = "torn_log_line"
+            self._die()
+
+    def _confess(self) -> None:
+        """What killed the process before, into metric and journal: both forgot."""
+        if fault := self.state.crashed:
+            self.metrics.faults.add(fault)
+            entry = self.journal.add(self.now(), "process", None, b"")
+            entry.ok, entry.message, entry.faults = False, "killed by a fault", (fault,)
+            self.record(ev.Crashed(""))
 
     def rebuild(self) -> None:
         """Forgets what was not committed: the state is what the log says."""

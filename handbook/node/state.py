@@ -51,6 +51,8 @@ class State(msgspec.Struct):
     proposals: dict[int, ev.Proposed] = {}
     votes: dict[int, dict[str, str]] = {}
     energy: market_state.Market = msgspec.field(default_factory=market_state.Market)
+    random_seed: int = 0
+    crashed: str = ""
     statuses: dict[str, int] = {}
     """How many stored disbursements are in each state: counted as they change, so that a scrape need not look."""
 
@@ -182,6 +184,14 @@ def _energy(state: State, event: ev.Event) -> None:
     market_state.APPLY[type(event)](state.energy, event)
 
 
+def _random_seeded(state: State, event: ev.RandomSeeded) -> None:
+    state.random_seed = event.seed
+
+
+def _crashed(state: State, event: ev.Crashed) -> None:
+    state.crashed = event.fault
+
+
 _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.ClockSet: _clock,
     ev.HeightSet: _height,
@@ -198,4 +208,6 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.Proposed: _proposed,
     ev.Voted: _voted,
     **dict.fromkeys(market_state.APPLY, _energy),
+    ev.RandomSeeded: _random_seeded,
+    ev.Crashed: _crashed,
 }

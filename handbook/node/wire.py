@@ -6,7 +6,11 @@ A fresh connection has 5 s for its whole request, a kept one 90 s. Requests may 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Protocol, cast
 
 import httptools
@@ -104,15 +108,47 @@ class Connection(asyncio.Protocol):
         else:
             self.deadline = JUST_NOW
 
-    def hold(self, seconds: float, data: bytes, close: bool) -> None:
-        """Replies later; requests behind this one wait for it."""
+    def reset(self) -> None:
+        """Closes with a RST: what was not read is lost to the client."""
+        linger = struct.pack("ii", 1, 0)
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.transport.abort()
+
+    def hold(self, seconds: float, leave: Callable[[], None]) -> None:
+        """Lets the answer leave later; requests behind this one wait for it."""
+        self._busy_on()
+        asyncio.get_running_loop().call_later(seconds, self._release, leave)
+
+    def dribble(self, head: bytes, body: bytes, rate: int, close: bool, limit: float) -> None:
+        """`head` at once, then `rate` bytes of the body a second, ten times a second; closes after `limit` seconds."""
+        loop = asyncio.get_running_loop()
+        self._busy_on()
+        self.transport.write(head)
+        started = loop.time()
+
+        def go_on(sent: int) -> None:
+            if self.transport.is_closing():
+                return
+            passed = loop.time() - started
+            due = min(int(passed * rate), len(body))
+            if due == len(body):
+                self._release(lambda: self.reply(body[sent:], close))
+            elif passed > limit:
+                self.transport.close()
+            else:
+                if due > sent:
+                    self.transport.write(body[sent:due])
+                loop.call_later(0.1, go_on, due)
+
+        go_on(0)
+
+    def _busy_on(self) -> None:
         self.busy = True
         self.deadline = float("inf")
-        asyncio.get_running_loop().call_later(seconds, self._release, data, close)
 
-    def _release(self, data: bytes, close: bool) -> None:
+    def _release(self, leave: Callable[[], None]) -> None:
         self.busy = False
-        self.reply(data, close)
+        leave()
         while self._queue and not self.busy:
             self._site.answer(self, self._queue.popleft())
 
@@ -202,10 +238,7 @@ def close_late(connections: set[Connection], now: float) -> None:
 
 _OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: %b\r\ncontent-length: %d\r\n\r\n%b"
 _KEPT = b"keep-alive\r\nkeep-alive: timeout=90"
-_REASONS = {
-    200: b"OK", 204: b"No Content", 400: b"Bad Request",
-    403: b"Forbidden", 404: b"Not Found", 429: b"Too Many Requests",
-}  # fmt: skip
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
 def json_reply(body: bytes, close: bool) -> bytes:
@@ -216,5 +249,5 @@ def reply(status: int, body: bytes = b"", close: bool = False, **headers: str) -
     """A whole answer; `content_type="…"` becomes a content-type header."""
     lines = b"".join(f"{name.replace('_', '-')}: {value}\r\n".encode() for name, value in headers.items())
     return b"HTTP/1.1 %d %b\r\n%bconnection: %b\r\ncontent-length: %d\r\n\r\n%b" % (
-        status, _REASONS[status], lines, b"close" if close else _KEPT, len(body), body,
+        status, _REASONS.get(status, b"Fault"), lines, b"close" if close else _KEPT, len(body), body,
     )  # fmt: skip
