@@ -33,7 +33,7 @@ def test_status_of_a_fresh_node(node: NodeProcess) -> None:
     status = node.control.call("mock.status")
     assert 16 == len(status.pop("boot_id"))
     assert {
-        "build": "contract", "clock": {"frozen": True, "now": NEW_YEAR}, "epoch": 0, "events": 2,
+        "build": "contract", "clock": {"frozen": True, "now": NEW_YEAR}, "deviations": [], "epoch": 0, "events": 2,
         "executor": {"alive": False, "ended": None, "identity": None, "mode": "off"}, "height": 0, "writes": 0,
     } == status  # fmt: skip
 

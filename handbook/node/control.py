@@ -18,8 +18,9 @@ from handbook.node import events as ev
 from handbook.node import snapshots
 from handbook.node.batch import Batch
 from handbook.node.desk import Answer, Desk
+from handbook.node.deviations import BUILDS, SWITCHES
 from handbook.node.failure import CommitFailed, RpcError
-from handbook.node.faults import KINDS, OPTIONAL, TAKES, WIRE
+from handbook.node.faults import KINDS, LASTING, OPTIONAL, TAKES, WIRE
 from handbook.node.gate import Caller
 from handbook.node.market_state import MAX_PROVIDERS
 from handbook.node.members import MAX_AMOUNT, MEMBERS, check, wrong
@@ -36,6 +37,7 @@ def status(node: Node, params: dict[str, Any]) -> dict[str, Any]:
         "boot_id": node.boot_id,
         "build": node.config.build,
         "clock": _clock(node),
+        "deviations": sorted(node.deviations),
         "epoch": node.state.epoch,
         "events": node.log.seq + node.pending,
         "executor": executor.shown() if executor else idle,
@@ -197,25 +199,27 @@ def tick(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def fault_add(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """Without `times` a fault hits once, `disk_full` and `clock_skew` until cleared; `times` 0 is until cleared."""
+    """Without `times` a fault hits once; `times` 0 is until cleared, as lasting conditions are anyway."""
     kind = params["fault"]
     rest = {name: value for name, value in params.items() if name not in ("fault", "times")}
     takes = TAKES.get(kind, ())
     for name in rest:
-        ruled = name in RULE and (name != "method" or kind in WIRE) and kind != "clock_skew"
+        ruled = name in RULE and (name != "method" or kind in WIRE) and kind != "clock_skew" and kind not in SWITCHES
         if not ruled and name not in takes:
             raise wrong(name, f"no such member for {kind}", rest[name])
     for name in takes:
         if name not in rest and name not in OPTIONAL:
             raise wrong(name, MEMBERS["mock.fault.add"][name].expected, None)
-    lasting = kind in ("disk_full", "clock_skew")
-    if kind == "clock_skew":
-        rest["since"] = node.true_now()
+    if kind in SWITCHES or kind == "clock_skew":
+        if params.get("times"):
+            raise wrong("times", f"no such member for {kind} but 0", params["times"])
         node.metrics.faults.add(kind)
         node.faults.struck.append(kind)
-        if params.get("times"):
-            raise wrong("times", "no such member for clock_skew but 0", params["times"])
-    return node.faults.add(kind, params.get("times", 0 if lasting else 1) or None, **rest).shown()
+    if kind == "clock_skew":
+        rest["since"] = node.true_now()
+    elif kind in SWITCHES:
+        node.deviations.add(kind)
+    return node.faults.add(kind, params.get("times", 0 if kind in LASTING else 1) or None, **rest).shown()
 
 
 def fault_list(node: Node, params: dict[str, Any]) -> dict[str, Any]:
@@ -223,7 +227,11 @@ def fault_list(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def fault_clear(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    return {"cleared": node.faults.clear(params.get("id"))}
+    before = {fault.fault for fault in node.faults.standing}
+    cleared = node.faults.clear(params.get("id"))
+    gone = before - {fault.fault for fault in node.faults.standing}
+    node.deviations -= (gone & SWITCHES.keys()) - BUILDS[node.config.build]
+    return {"cleared": cleared}
 
 
 def energy(node: Node, params: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,19 @@
-"""What `--build` switches on: where a build of the node differs from the contract, by name."""
+"""Where a build of the node differs from the contract, by name: what `--build` switches on, and a fault switches alone.
+
+Each name is the `fault` of an entry of `snippets/deviations.yml`.
+"""
 
 from __future__ import annotations
 
 CONTRACT = "contract"
-BUILDS: dict[str, frozenset[str]] = {
-    CONTRACT: frozenset(),
-    "0ecc756a": frozenset({"treasury_unlisted", "energy_unlisted", "energy_rehearsal", "config_replaced"}),
+SWITCHES = {
+    "aliases_off": "the seed's names are unknown: /rpc, list_disbursements, states in lower case",
+    "energy_rehearsal": "whatever changes the energy market is -33020",
+    "energy_unlisted": "energy.update_provider, energy.slashes and gov.energy_settlement* are -32601",
+    "metrics_unset": "the seed's metrics, treasury_balance and treasury_disbursement_backlog are not exported",
+    "proposal_lost": "a submitted disbursement is stored without its proposal",
+    "submits_overwritten": "submissions that arrive together get one id, and the last one's record",
+    "treasury_unlisted": "all gov.treasury.* methods are -32601",
 }
-"""`treasury_unlisted`, `energy_unlisted`: the coded methods that are on no list. `energy_rehearsal`: whatever changes
-the energy market is -33020. `config_replaced`: an unreadable default.toml is overwritten."""
+AT_START = {"config_replaced": "a default.toml that does not fit is overwritten with the defaults"}
+BUILDS: dict[str, frozenset[str]] = {CONTRACT: frozenset(), "0ecc756a": frozenset({*SWITCHES, *AT_START})}

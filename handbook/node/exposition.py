@@ -24,6 +24,16 @@ LABELS = {
     "RolledBack": "rolled_back",
 }
 """The value of `status` for a state of the wire."""
+UNSET = frozenset(
+    [
+        "governance_disbursements_total",
+        "oracle_latency_seconds",
+        "treasury_balance",
+        "treasury_disbursement_backlog",
+        "treasury_disbursement_lag_seconds",
+    ]
+)
+"""What build 0ecc756a never sets."""
 CLIENTS = FAMILIES["rpc_tokens_available"]
 
 
@@ -87,4 +97,5 @@ def render(node: Node) -> str:
     )
     tokens = node.limiter.tokens(CLIENTS.labels[0].kept)
     blocks[CLIENTS.name] = text(CLIENTS, {part_of(CLIENTS.labels, (a,)): left for a, left in tokens.items()})
-    return "".join([blocks.get(name, "") for name in FAMILIES])
+    unset = UNSET if "metrics_unset" in node.deviations else ()
+    return "".join([blocks.get(name, "") for name in FAMILIES if name not in unset])

@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any
 
+from handbook.node.deviations import SWITCHES
+
 CRASH_POINTS = {
     "before_stage": "dies when the payment is signed, before the intent is stored",
     "after_stage": "dies when the intent is stored, before the payment is sent",
@@ -47,7 +49,9 @@ CONDITIONS = {
     "mempool_full": "the mempool refuses every payment",
 }
 WIRE = {**UNDONE, **DONE, **DELAY}
-KINDS = {**CRASH_POINTS, **COMMIT_POINTS, **STORAGE, **WIRE, **CONDITIONS}
+KINDS = {**CRASH_POINTS, **COMMIT_POINTS, **STORAGE, **WIRE, **CONDITIONS, **SWITCHES}
+LASTING = frozenset({"disk_full", "clock_skew", *SWITCHES})
+"""Stand until they are cleared, unless `times` says otherwise."""
 
 TAKES: dict[str, tuple[str, ...]] = {
     "clock_skew": ("seconds", "drift"),

@@ -99,9 +99,8 @@ def receipts_from(given: Any) -> list[dict[str, Any]]:
     return [{"account": r.get("account", ""), "amount": whole(r.get("amount", 0))} for r in given]
 
 
-def submit(state: State, proposal: dict[str, Any], details: dict[str, Any], now: int) -> list[ev.Event]:
+def submit(new: int, proposal: dict[str, Any] | None, details: dict[str, Any], now: int) -> list[ev.Event]:
     """A draft, and its history entry: the node writes `Queued` here, not when the state becomes Queued."""
-    new = state.last_id + 1
     return [
         ev.Submitted(new, now, {**details, "proposal": proposal}),
         ev.BalanceMoved("Queued", 0, new, now),

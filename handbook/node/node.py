@@ -17,7 +17,7 @@ from handbook.node import counting, settings
 from handbook.node import events as ev
 from handbook.node.config import Config
 from handbook.node.contract import Contract
-from handbook.node.deviations import BUILDS, CONTRACT
+from handbook.node.deviations import BUILDS
 from handbook.node.executor import Executor
 from handbook.node.exposition import Metrics
 from handbook.node.failure import CommitFailed, StartFailure
@@ -76,7 +76,7 @@ class Node:
     @property
     def aliases(self) -> bool:
         """Whether the seed's names are accepted; a build of the node knows none of them."""
-        return self.config.aliases and self.config.build == CONTRACT
+        return self.config.aliases and "aliases_off" not in self.deviations
 
     @property
     def dirty(self) -> bool:
@@ -86,6 +86,11 @@ class Node:
     def pending(self) -> int:
         """Events that are not committed yet."""
         return len(self._pending)
+
+    @property
+    def submits_waiting(self) -> bool:
+        """Whether a submission is in the batch that is not committed yet."""
+        return any(type(event) is ev.Submitted for event in self._pending)
 
     def now(self) -> int:
         """The node's clock in Unix seconds, off by what `clock_skew` says."""
@@ -177,6 +182,11 @@ class Node:
         if self.executor and self.executor.unstored:
             self.executor.end("treasury storage error")
 
+    def restore_deviations(self) -> None:
+        """Those of the build."""
+        self.deviations.clear()
+        self.deviations |= BUILDS[self.config.build]
+
     def jump(self, to: Callable[[EventLog], State]) -> None:
         """Takes up a state from a snapshot or a dump. Raises CommitFailed, Unusable; then nothing has changed.
 
@@ -198,6 +208,7 @@ class Node:
         self.stop_executor()
         self.poisoned = False
         self.faults = Faults()
+        self.restore_deviations()
         self.metrics.clear()
         self.journal.clear()
         self.limiter.clear()

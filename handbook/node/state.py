@@ -99,7 +99,7 @@ def _funded(state: State, event: ev.Funded) -> None:
 
 
 def _submitted(state: State, event: ev.Submitted) -> None:
-    body = event.body
+    body, overwritten = event.body, state.records.get(event.id)
     state.records[event.id] = {
         "deps": dependencies.canonical(body["proposal"], body["memo"]),
         "disbursement": {
@@ -116,7 +116,7 @@ def _submitted(state: State, event: ev.Submitted) -> None:
         },
     }
     state.last_id = event.id
-    _enter(state, "Draft", state.records.pop(event.id - MAX_RECORDS, None))
+    _enter(state, "Draft", overwritten or state.records.pop(event.id - MAX_RECORDS, None))
 
 
 def _status(state: State, event: ev.StatusSet) -> None:

@@ -58,8 +58,9 @@ def submit_disbursement(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     details = lifecycle.details_from(payload.get("disbursement") or {})
     if reason := lifecycle.why_invalid(proposal, details):
         raise RpcError(-32600, f"disbursement validation failed: {reason}")
-    now = node.now()
-    node.record(*lifecycle.submit(node.state, proposal, details, now))
+    now, stored = node.now(), None if "proposal_lost" in node.deviations else proposal
+    new = node.state.last_id + (0 if "submits_overwritten" in node.deviations and node.submits_waiting else 1)
+    node.record(*lifecycle.submit(new, stored, details, now))
     return {"created_at": now, "id": node.state.last_id}
 
 
