@@ -22,6 +22,8 @@ def define_env(env: Any) -> None:
     env.macro(deviation_overview)
     env.macro(deviation_table)
     env.macro(retired_table)
+    env.macro(control_methods)
+    env.macro(control_faults)
 
 
 def runbook_table() -> str:
@@ -85,3 +87,45 @@ def _severity(entry: dict[str, Any]) -> str:
 
 def _cell(text: str) -> str:
     return str(text).replace("|", "\\|")
+
+
+def control_methods() -> str:
+    """Every `mock.*` call: what its docstring says first, and its params with what fits."""
+    from handbook.node.control import METHODS
+    from handbook.node.members import MEMBERS
+
+    rows = ["| call | what it does | params |", "|---|---|---|"]
+    for name, handler in METHODS.items():
+        said = (handler.__doc__ or "").strip().split("\n")[0]
+        params = "<br>".join(
+            f"`{param}`{' (required)' if member.required else ''}: {_cell(_shortened(member.expected))}"
+            for param, member in MEMBERS.get(name, {}).items()
+        )
+        rows.append(f"| `{name}` | {_cell(said)} | {params or 'none'} |")
+    return "\n".join(rows)
+
+
+def control_faults() -> str:
+    """Every kind of fault, by sort, with what it takes."""
+    from handbook.node import faults
+    from handbook.node.deviations import SWITCHES
+
+    sorts = {
+        "on the wire, by rule": faults.WIRE,
+        "in the executor: the process dies": faults.CRASH_POINTS,
+        "at a commit": faults.COMMIT_POINTS | faults.STORAGE,
+        "conditions": faults.CONDITIONS,
+        "deviations of build 0ecc756a, until cleared": SWITCHES,
+    }
+    rows = ["| fault | what it does | takes |", "|---|---|---|"]
+    for sort, kinds in sorts.items():
+        rows.append(f"| **{sort}** | | |")
+        for name, what in kinds.items():
+            takes = ", ".join(f"`{one}`" for one in faults.TAKES.get(name, ()))
+            rows.append(f"| `{name}` | {_cell(what)} | {takes} |")
+    return "\n".join(rows)
+
+
+def _shortened(text: str) -> str:
+    """A list of names that stands elsewhere on the page is not repeated."""
+    return text if len(text) < 120 else "a name of the table below"

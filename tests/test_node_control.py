@@ -210,3 +210,11 @@ def test_a_result_that_breaks_its_schema_never_leaves(tmp_path: Path, monkeypatc
             'consensus.difficulty result at difficulty: "1" is not of type "integer"'
             == (node.journal.page(0, None)["entries"][0]["error"]["reason"])
         )
+
+
+def test_every_call_says_what_it_does_and_the_page_shows_all() -> None:
+    from handbook.macros import control_faults, control_methods
+
+    assert [name for name, handler in control.METHODS.items() if not (handler.__doc__ or "").strip()] == []
+    assert control_methods().count("\n| `mock.") == len(control.METHODS) == 19
+    assert [kind for kind in KINDS if f"| `{kind}` |" not in control_faults()] == []

@@ -31,6 +31,7 @@ from handbook.node.wire import FRESH_SECONDS, MAX_BODY, Connection, Request, rep
 
 
 def status(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """What the node is and where it stands; `writes` counts the calls that changed it."""
     executor = node.executor
     idle = {"alive": False, "ended": None, "identity": None, "mode": "off"}
     return {
@@ -47,7 +48,7 @@ def status(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def reset(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """What is left out is as this process was started, at height 0."""
+    """Gives a fresh node. What is left out is as this process was started, at height 0."""
     config = node.config
     try:
         node.reset(
@@ -63,7 +64,7 @@ def reset(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def clock(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """`set` or `advance` first, then `freeze`: a clock let go runs on from where it stood."""
+    """Moves the clock: `set` or `advance` first, then `freeze`; let go, it runs on from where it stood."""
     if "set" in params and "advance" in params:
         raise wrong("set", "either set or advance, not both", params["set"])
     state, moment = node.state, node.true_now()
@@ -91,14 +92,14 @@ def epoch(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def mine(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """`transactions` is how many payments left the mempool."""
+    """Mines blocks. `transactions` is how many payments left the mempool."""
     waiting = len(node.state.mempool)
     node.record(ev.Mined(params.get("blocks", 1)))
     return {"epoch": node.state.epoch, "height": node.state.height, "transactions": waiting}
 
 
 def fund(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """The treasury counter (an accrual), or an account of the chain: two balances that nothing reconciles."""
+    """Adds to the treasury counter (an accrual), or to an account of the chain; nothing reconciles the two."""
     if ("counter" in params) == ("account" in params):
         raise RpcError(-32602, "counter or account: expected one of the two")
     if "counter" in params:
@@ -115,19 +116,19 @@ def fund(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def snapshot(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """Outlives the process. Journal, metrics and faults are not state, and stay as they are when it is reverted to."""
+    """Keeps the state, also through `kill -9`. Journal, metrics and faults are not part of it."""
     taken: dict[str, Any] = _stored(node, lambda: snapshots.take(node.log, node.state, node.now()))
     return taken
 
 
 def revert(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """Everything that survives a restart is as it was, the clock included. Later snapshots stay."""
+    """Goes back to a snapshot, the clock included. Later snapshots stay."""
     _stored(node, lambda: node.jump(lambda log: snapshots.revert(log, params["id"])))
     return _jumped(node)
 
 
 def kept(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """The snapshots, oldest first; `drop` forgets one before."""
+    """Lists the snapshots, oldest first; `drop` forgets one before."""
     if "drop" in params:
         _stored(node, lambda: snapshots.drop(node.log, params["drop"]))
     return {"snapshots": snapshots.shown(node.log)}
@@ -164,13 +165,14 @@ def _stored(node: Node, change: Callable[[], Any]) -> Any:
 
 
 def seed(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """Where chance is drawn from: the same seed, faults and calls give the same hits."""
+    """Sets where chance is drawn from: the same seed, faults and calls give the same hits."""
     if params["seed"] != node.state.random_seed:
         node.record(ev.RandomSeeded(params["seed"]))
     return {"seed": node.state.random_seed}
 
 
 def journal(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """The calls that were made, oldest first, from number `since` on; 10 000 are kept."""
     page = node.journal.page(params.get("since", 1), params.get("limit"))
     return {"boot_id": node.boot_id, "writes": node.journal.writes, **page}
 
@@ -187,7 +189,7 @@ def executor(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def tick(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """What came of each tick; none runs after the thread has ended."""
+    """Ticks the executor, and says what came of each; none runs after the thread has ended."""
     if node.executor is None:
         raise RpcError(-32602, 'the executor is off (hint: mock.executor {"mode": "manual"})')
     outcomes = []
@@ -199,7 +201,7 @@ def tick(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def fault_add(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """Without `times` a fault hits once; `times` 0 is until cleared, as lasting conditions are anyway."""
+    """Breaks something. Without `times` once; `times` 0 is until cleared, as lasting conditions are anyway."""
     kind = params["fault"]
     rest = {name: value for name, value in params.items() if name not in ("fault", "times")}
     takes = TAKES.get(kind, ())
@@ -223,10 +225,12 @@ def fault_add(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def fault_list(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """The faults that stand, with what is left of them, and every kind there is."""
     return {"faults": [fault.shown() for fault in node.faults.standing], "known": KINDS}
 
 
 def fault_clear(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Takes one fault away, or all."""
     before = {fault.fault for fault in node.faults.standing}
     cleared = node.faults.clear(params.get("id"))
     gone = before - {fault.fault for fault in node.faults.standing}
@@ -235,7 +239,7 @@ def fault_clear(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def energy(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """The energy market's parameters, one provider's key, rehearsal. What is left out stays."""
+    """Sets the energy market's parameters, one provider's key, rehearsal. What is left out stays."""
     market, rehearsal = node.state.energy, params.get("rehearsal")
     before = msgspec.to_builtins(market.rules)
     rules = {name: params.get(name, value) for name, value in before.items()}
