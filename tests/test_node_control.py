@@ -218,3 +218,24 @@ def test_every_call_says_what_it_does_and_the_page_shows_all() -> None:
     assert [name for name, handler in control.METHODS.items() if not (handler.__doc__ or "").strip()] == []
     assert control_methods().count("\n| `mock.") == len(control.METHODS) == 19
     assert [kind for kind in KINDS if f"| `{kind}` |" not in control_faults()] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "near"),
+    [
+        ("gov.treasury.disbursments", {}, "the nearest method is gov.treasury.disbursements"),
+        ("x", {}, None),
+        ("gov.treasury.disbursement", {"ID": 7}, "id is missing; ID is no param of gov.treasury.disbursement"),
+        ("gov.treasury.disbursement", {"id": "7"}, 'id: "7" is not of type'),
+        ("gov.treasury.disbursement", [7], "id is missing"),
+        ("gov.treasury.disbursements", {"status": "nope"}, "status: "),
+    ],
+)
+def test_a_near_miss_is_in_the_journal_and_not_on_the_wire(
+    node: NodeProcess, method: str, params: Any, near: str | None
+) -> None:
+    with pytest.raises(Refused) as refused:
+        node.rpc.call(method, params)
+    error = node.control.call("mock.journal")["entries"][-1]["error"]
+    assert (near is None) == ("near" not in error)
+    assert (near or "") in error.get("near", "") and (not near or near not in str(refused.value))

@@ -5,6 +5,7 @@ Bytes come in at the top, and every module imports only from the ones below it:
     server      sockets, ready lines, signals; `main(config)` blocks until the node is stopped
     control     the `mock.*` methods: clock, mining, funds, faults, journal, reset
     members     the params of the `mock.*` methods
+    near        what a refused call probably meant
     rpc         the RPC listener: limiter, Host list, routes, method table
     batch       answers that wait for the commit of the changes they rest on
     desk        one JSON-RPC call from bytes to answer, and into the journal

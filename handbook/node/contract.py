@@ -51,6 +51,12 @@ class Contract:
         error = next(validator.iter_errors(result))
         return f"{method} result at {'/'.join(map(str, error.instance_path)) or '.'}: {error.message}"
 
+    def params_misfit(self, method: str, params: Any) -> str | None:
+        """Why the params break their schema; None when they fit. Compiles anew: for the journal, not for calls."""
+        validator = self._compile(params_schema(self.methods[method]))
+        error = next(validator.iter_errors({} if params is None else params), None)
+        return error and f"{'/'.join(map(str, error.instance_path)) or 'params'}: {error.message}"
+
     def warm(self) -> None:
         """Compiles everything, so that no first call waits."""
         for name, method in self.methods.items():

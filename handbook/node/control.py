@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from handbook.node import events as ev
-from handbook.node import snapshots
+from handbook.node import near, snapshots
 from handbook.node.batch import Batch
 from handbook.node.desk import Answer, Desk
 from handbook.node.deviations import BUILDS, SWITCHES
@@ -174,6 +174,11 @@ def seed(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 def journal(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     """The calls that were made, oldest first, from number `since` on; 10 000 are kept."""
     page = node.journal.page(params.get("since", 1), params.get("limit"))
+    for entry in page["entries"]:
+        if entry["error"] and entry["listener"] == "rpc":
+            found = near.miss(node.contract, entry["method"], entry["error"]["code"], entry["params"])
+            if found:
+                entry["error"]["near"] = found
     return {"boot_id": node.boot_id, "writes": node.journal.writes, **page}
 
 
