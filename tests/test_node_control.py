@@ -149,7 +149,7 @@ def test_an_unknown_control_method_lists_the_known_ones(node: NodeProcess) -> No
     assert -32601 == refused.value.code
     with pytest.raises(Refused, match="method not found"):
         node.rpc.call("mock.status")
-    assert set(members.MEMBERS) <= set(control.METHODS) and 19 == len(control.METHODS)
+    assert set(members.MEMBERS) <= set(control.METHODS) and 20 == len(control.METHODS)
 
 
 def test_the_journal_tells_calls_from_changes(node: NodeProcess) -> None:
@@ -216,7 +216,7 @@ def test_every_call_says_what_it_does_and_the_page_shows_all() -> None:
     from handbook.macros import control_faults, control_methods
 
     assert [name for name, handler in control.METHODS.items() if not (handler.__doc__ or "").strip()] == []
-    assert control_methods().count("\n| `mock.") == len(control.METHODS) == 19
+    assert control_methods().count("\n| `mock.") == len(control.METHODS) == 20
     assert [kind for kind in KINDS if f"| `{kind}` |" not in control_faults()] == []
 
 
@@ -239,3 +239,19 @@ def test_a_near_miss_is_in_the_journal_and_not_on_the_wire(
     error = node.control.call("mock.journal")["entries"][-1]["error"]
     assert (near is None) == ("near" not in error)
     assert (near or "") in error.get("near", "") and (not near or near not in str(refused.value))
+
+
+def test_blocks_are_mined_on_a_timer_until_it_is_stopped(node: NodeProcess) -> None:
+    assert node.control.call("mock.mining", {"interval": 1}) == {"height": 0, "interval": 1}
+    deadline = time.monotonic() + 20
+    while (height := node.control.call("mock.status")["height"]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert height == 2
+    node.control.call("mock.mining", {"interval": 0})
+    stopped = node.control.call("mock.status")["height"]
+    time.sleep(1.3)
+    assert node.control.call("mock.status")["height"] == stopped
+    node.control.call("mock.mining", {"interval": 1})
+    node.control.call("mock.reset")
+    time.sleep(1.3)
+    assert node.control.call("mock.status")["height"] == 0

@@ -98,6 +98,20 @@ def mine(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     return {"epoch": node.state.epoch, "height": node.state.height, "transactions": waiting}
 
 
+def mining(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Mines a block every `interval` seconds of real time; 0 stops. A restart and mock.reset stop it too."""
+    node.stop_mining()
+    if interval := params["interval"]:
+        loop = asyncio.get_running_loop()
+
+        def mine_one() -> None:
+            node.record(ev.Mined(1))
+            node.miner = loop.call_later(interval, mine_one)
+
+        node.miner = loop.call_later(interval, mine_one)
+    return {"height": node.state.height, "interval": interval}
+
+
 def fund(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     """Adds to the treasury counter (an accrual), or to an account of the chain; nothing reconciles the two."""
     if ("counter" in params) == ("account" in params):
@@ -276,6 +290,7 @@ METHODS: dict[str, Callable[[Node, dict[str, Any]], dict[str, Any]]] = {
     "mock.journal": journal,
     "mock.load": load,
     "mock.mine": mine,
+    "mock.mining": mining,
     "mock.reset": reset,
     "mock.revert": revert,
     "mock.seed": seed,

@@ -65,6 +65,7 @@ MEMBERS: dict[str, dict[str, Member]] = {
     "mock.seed": {"seed": _whole(0, required=True)},
     "mock.snapshots": {"drop": _whole(1)},
     "mock.mine": {"blocks": _whole(1, 1_000_000)},
+    "mock.mining": {"interval": _whole(0, 86_400, required=True)},
     "mock.reset": {
         "clock": _whole(0, 2**40), "executor": _one_of(MODES), "height": _whole(0, MAX_HEIGHT),
         "treasury_balance": _whole(0),

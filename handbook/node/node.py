@@ -5,6 +5,7 @@ In memory only: boot id, journal, metrics, faults.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import secrets
@@ -64,6 +65,7 @@ class Node:
         self.sample_rate_ppm, self.compaction_secs = 1_000_000, 60
         """What `telemetry.configure` set; nothing here is sampled."""
         self.executor: Executor | None = None
+        self.miner: asyncio.TimerHandle | None = None
         self.on_change: Callable[[], None] = lambda: None
         """Called when the first uncommitted event appears."""
         self._pending: list[ev.Event] = []
@@ -182,6 +184,11 @@ class Node:
         if self.executor and self.executor.unstored:
             self.executor.end("treasury storage error")
 
+    def stop_mining(self) -> None:
+        if self.miner:
+            self.miner.cancel()
+        self.miner = None
+
     def restore_deviations(self) -> None:
         """Those of the build."""
         self.deviations.clear()
@@ -208,6 +215,7 @@ class Node:
         self.stop_executor()
         self.poisoned = False
         self.faults = Faults()
+        self.stop_mining()
         self.restore_deviations()
         self.metrics.clear()
         self.journal.clear()
@@ -240,6 +248,7 @@ class Node:
 
     def close(self) -> None:
         """An orderly stop. The lease stays, as it does on the node, which is killed by any signal."""
+        self.stop_mining()
         self.stop_executor(keep_lease=True)
         self.log.close(self.state)
         self._lock.close()
