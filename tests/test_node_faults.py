@@ -191,3 +191,48 @@ def test_every_kind_is_of_one_sort_and_has_its_test() -> None:
     assert len(KINDS) == len(CRASH_POINTS) + len(COMMIT_POINTS) + len(STORAGE) + len(WIRE) + 3 + len(SWITCHES) == 28
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_node_*.py"))
     assert [kind for kind in KINDS if tests.count(f'"{kind}"') == 0] == []
+
+
+def test_what_stands_behind_a_closed_answer_is_not_done(node: NodeProcess) -> None:
+    node.control.call("mock.fault.add", {"fault": "delay", "milliseconds": 200, "method": BALANCE})
+    node.control.call("mock.fault.add", {"fault": "reset", "method": BALANCE})
+    with socket.create_connection(node.address, timeout=5) as client:
+        client.sendall(post(call(BALANCE)) + post(call(SUBMIT, payload(1))) * 5)
+        with pytest.raises(ConnectionResetError):
+            client.recv(65536)
+    assert node.rpc.call("gov.treasury.disbursements")["disbursements"] == []
+
+
+def test_a_fault_of_a_timer_tick_has_its_own_entry(node: NodeProcess) -> None:
+    node.control.call("mock.fund", {"account": "treasury", "amount": 50_000})
+    node.control.call("mock.epoch", {"set": 4})
+    id_ = node.rpc.call(SUBMIT, payload(1))["id"]
+    for epoch in (1, 2, 3):
+        node.rpc.call("gov.treasury.queue_disbursement", {"id": id_, "current_epoch": epoch})
+    node.control.call("mock.fault.add", {"fault": "mempool_full", "times": 0})
+    node.control.call("mock.executor", {"mode": "timer", "poll_interval": 1})
+    deadline, found = time.monotonic() + 20, []
+    while not found and time.monotonic() < deadline:
+        time.sleep(0.05)
+        entries = node.control.call("mock.journal")["entries"]
+        found = [entry["listener"] for entry in entries if entry["faults"] == ["mempool_full"]]
+    node.control.call("mock.executor", {"mode": "off"})
+    assert set(found) == {"executor"}
+
+
+def test_a_crash_point_writes_nothing_to_a_full_disk(tmp_path: Path) -> None:
+    with NodeProcess(tmp_path, {"TB_MIN_FEE_PER_BYTE_CONSUMER": "0"}, clock=NEW_YEAR, treasury_balance=100) as own:
+        own.control.call("mock.fund", {"account": "treasury", "amount": 50_000})
+        own.control.call("mock.epoch", {"set": 4})
+        id_ = own.rpc.call(SUBMIT, payload(1))["id"]
+        for epoch in (1, 2, 3):
+            own.rpc.call("gov.treasury.queue_disbursement", {"id": id_, "current_epoch": epoch})
+        own.control.call("mock.executor", {"mode": "manual"})
+        before = own.control.call("mock.status")["events"]
+        own.control.call("mock.fault.add", {"fault": "disk_full"})
+        own.control.call("mock.fault.add", {"fault": "after_stage"})
+        with pytest.raises(Exception, match="nobody answers"):
+            own.control.call("mock.tick")
+        assert own.process.wait(5) == -9
+    with NodeProcess(tmp_path) as own:
+        assert own.control.call("mock.status")["events"] == before

@@ -56,6 +56,9 @@ class Executor:
     def run(self, loop: asyncio.AbstractEventLoop) -> None:
         """Ticks now and every poll interval of real time."""
         self.tick()
+        node = self._node
+        if struck := node.faults.claim():
+            node.journal.add(node.now(), "executor", None, b"").faults = struck
         if self.alive:
             self._timer = loop.call_later(self.poll_seconds, self.run, loop)
 

@@ -139,6 +139,8 @@ class Node:
 
     def crash(self, fault: str) -> None:
         """Stores what was recorded, and that the process dies of `fault`; then dies as `kill -9` would."""
+        if any(standing.fault == "disk_full" for standing in self.faults.standing):
+            self._die()
         self.record(ev.Crashed(fault))
         self.log.append([ev.encode(event) for event in self._pending], self.state)
         self._die()

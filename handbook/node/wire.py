@@ -17,6 +17,8 @@ import httptools
 import msgspec
 
 MAX_BODY = 1_048_576
+MAX_HEAD = 65_536
+"""Bytes of a request's head beyond the piece it began in."""
 FRESH_SECONDS = 5.0
 KEPT_SECONDS = 90.0
 JUST_NOW = 0.0
@@ -62,7 +64,8 @@ class Connection(asyncio.Protocol):
         self._site, self._all = site, connections
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[Request] = deque()
-        self.busy = self._dead = False
+        self.busy = self._dead = self._in_head = self._began = False
+        self._head = 0
         self._start()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -79,8 +82,13 @@ class Connection(asyncio.Protocol):
         if self._offered and not self._dead:
             self._read_on(data)
             return
+        self._began = False
         try:
             self._parser.feed_data(data)
+            if self._in_head and not self._began:
+                self._head += len(data)
+                if self._head > MAX_HEAD:
+                    self._refuse()
         except httptools.HttpParserUpgrade as upgrade:
             if self._offered:
                 self._read_on(data[upgrade.args[0] :])
@@ -88,6 +96,14 @@ class Connection(asyncio.Protocol):
                 self._refuse()
         except httptools.HttpParserError:
             self._refuse()
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers: it is asked for nothing more until it does."""
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def _refuse(self) -> None:
         if not self._dead:
@@ -149,7 +165,7 @@ class Connection(asyncio.Protocol):
     def _release(self, leave: Callable[[], None]) -> None:
         self.busy = False
         leave()
-        while self._queue and not self.busy:
+        while self._queue and not self.busy and not self.transport.is_closing():
             self._site.answer(self, self._queue.popleft())
 
     # --- httptools callbacks
@@ -164,6 +180,8 @@ class Connection(asyncio.Protocol):
         self._length = 0
 
     def on_message_begin(self) -> None:
+        self._in_head = self._began = True
+        self._head = 0
         self._start()
 
     def on_url(self, url: bytes) -> None:
@@ -188,6 +206,7 @@ class Connection(asyncio.Protocol):
                 self._length = int(value)
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         parser = self._parser
         if (
             self._too_long
@@ -213,7 +232,7 @@ class Connection(asyncio.Protocol):
             self._ask()
 
     def _ask(self) -> None:
-        if self._dead or self._host is None:
+        if self._dead or self._host is None or self.transport.is_closing():
             return
         close = self._chunked or (self._connection is not None and self._connection.lower() != b"keep-alive")
         request = Request(
@@ -233,7 +252,10 @@ def close_late(connections: set[Connection], now: float) -> None:
         if connection.deadline == JUST_NOW:
             connection.deadline = now + KEPT_SECONDS
         elif connection.deadline < now:
+            if connection.transport.is_closing():  # it has not read its last answer either
+                connection.transport.abort()
             connection.drop()
+            connection.deadline = now + FRESH_SECONDS
 
 
 _OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: %b\r\ncontent-length: %d\r\n\r\n%b"
