@@ -26,6 +26,7 @@ def node(shared: NodeProcess) -> Iterator[NodeProcess]:
     """Alive, quick, no larger by 64 MiB and without a socket more, whatever the test did."""
     process = psutil.Process(shared.process.pid)
     shared.rpc.call("consensus.difficulty")
+    shared.control.call("mock.status")
     before, handles = process.memory_info().rss, process.num_fds()
     yield shared
     started = time.monotonic()
@@ -126,3 +127,9 @@ def test_half_open_sockets_keep_nobody_out(node: NodeProcess, count: int) -> Non
 
 def test_bad_utf8_is_a_parse_error(node: NodeProcess) -> None:
     assert b"-32700" in node.raw(post(b'{"method":"\xff\xfe"}'))
+
+
+def test_the_journal_cuts_a_method_name(node: NodeProcess) -> None:
+    assert b"-32601" in node.raw(post(call("x" * 100_000)))
+    entries = node.control.call("mock.journal")["entries"]
+    assert [len(entry["method"]) for entry in entries if (entry["method"] or "").startswith("xxx")] == [256]

@@ -9,6 +9,8 @@ import msgspec
 
 CAPACITY = 10_000
 MAX_PARAMS = 2048
+MAX_METHOD = 256
+"""Characters kept of a method's name: a client may send one of a mebibyte."""
 
 
 class Call(msgspec.Struct, gc=False):
@@ -37,7 +39,8 @@ class Journal:
         self.writes = 0
 
     def add(self, at: int, listener: str, method: str | None, body: bytes) -> Call:
-        call = Call(self.next, at, listener, method, body if len(body) <= 2 * MAX_PARAMS else body[: 2 * MAX_PARAMS])
+        kept = body if len(body) <= 2 * MAX_PARAMS else body[: 2 * MAX_PARAMS]
+        call = Call(self.next, at, listener, method[:MAX_METHOD] if method else method, kept)
         self.next += 1
         self._calls.append(call)
         return call

@@ -239,6 +239,8 @@ class Connection(asyncio.Protocol):
             self._parser.get_method(), self._target, self._host, self._origin, self._body, self._peer, close,
             self._authorization,
         )  # fmt: skip
+        if not self._offered:
+            self._body = b""  # an idle connection keeps no mebibyte
         self._dead = close  # what follows is not answered
         if self.busy:
             self._queue.append(request)
