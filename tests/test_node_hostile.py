@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import re
+import resource
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import psutil
 import pytest
-from node_process import NodeProcess, call, post
+from node_process import NodeProcess, call, payload, post
 
 READ = post(call("gov.treasury.balance"))
 
@@ -133,3 +136,87 @@ def test_the_journal_cuts_a_method_name(node: NodeProcess) -> None:
     assert b"-32601" in node.raw(post(call("x" * 100_000)))
     entries = node.control.call("mock.journal")["entries"]
     assert [len(entry["method"]) for entry in entries if (entry["method"] or "").startswith("xxx")] == [256]
+
+
+def ids(received: bytes) -> list[int]:
+    """The ids of the answers; a result's own id has another place."""
+    return [int(found) for found in re.findall(rb'{"id":(\d+),"jsonrpc"', received)]
+
+
+def submits(count: int) -> bytes:
+    return b"".join(post(call("gov.treasury.submit_disbursement", payload(), id_)) for id_ in range(1, count + 1))
+
+
+HELD = [{"fault": "delay", "milliseconds": 200}, {"fault": "slow_body", "bytes_per_second": 2000}]
+SUBMIT = "gov.treasury.submit_disbursement"
+
+
+@pytest.mark.parametrize("fault", HELD)
+def test_calls_behind_a_held_answer_wait_for_it(node: NodeProcess, fault: dict[str, Any]) -> None:
+    """They share its commit, so their answers are ready before it leaves."""
+    node.control.call("mock.fault.add", fault | {"times": 1, "method": SUBMIT})
+    assert ids(node.raw(submits(5))) == [1, 2, 3, 4, 5]
+
+
+def test_two_held_answers_keep_their_order(node: NodeProcess) -> None:
+    for milliseconds in (300, 50):
+        fault = {
+            "fault": "delay",
+            "milliseconds": milliseconds,
+            "times": 1,
+            "method": "gov.treasury.submit_disbursement",
+        }
+        node.control.call("mock.fault.add", fault)
+    assert ids(node.raw(submits(4))) == [1, 2, 3, 4]
+
+
+def test_garbage_behind_a_held_answer_does_not_cost_it(node: NodeProcess) -> None:
+    node.control.call("mock.fault.add", {"fault": "delay", "milliseconds": 200, "times": 1})
+    assert ids(node.raw(READ + READ + b"\x00garbage\r\n\r\n")) == [1, 1]
+
+
+def test_what_follows_an_offered_upgrade_is_the_next_request(node: NodeProcess) -> None:
+    offer = "Connection: upgrade\r\nUpgrade: h2c\r\nConnection: keep-alive\r\n"
+    first, second = (post(call("gov.treasury.balance", None, id_), extra=offer) for id_ in (1, 2))
+    assert ids(node.raw(first + second + post(call("gov.treasury.balance", None, 3)))) == [1, 2, 3]
+
+
+def test_answers_to_one_piece_of_requests_wait_in_the_client_not_in_the_node(node: NodeProcess) -> None:
+    """A piece of 180 kB, behind a write, asks for 100 MiB of lists."""
+    for _ in range(60):
+        node.rpc.call("gov.treasury.submit_disbursement", payload(memo="x" * 400))
+    process = psutil.Process(node.process.pid)
+    before = process.memory_info().rss
+    lists = post(call("gov.treasury.list_disbursements", {"limit": 50})) * 1200
+    with connect(node) as client:
+        client.sendall(submits(1) + lists)
+        time.sleep(1)
+        node.rpc.call("gov.treasury.balance")
+        assert process.memory_info().rss - before < 24 * 2**20
+        answered = b""
+        while answered.count(b"HTTP/1.1 200") < 1201 and (part := client.recv(2**20)):
+            answered = answered[-20:] + part if len(answered) > 2**28 else answered + part
+        assert answered.count(b"HTTP/1.1 200") == 1201
+
+
+def test_the_soft_limit_of_open_files_is_raised(node: NodeProcess) -> None:
+    soft, hard = resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE)
+    assert soft >= min(hard, 65_536)
+
+
+def test_connections_that_are_gone_or_idle_keep_no_body(node: NodeProcess) -> None:
+    process = psutil.Process(node.process.pid)
+    body = post(b'{"id":1,"method":"x","params":"%b"}' % (b"y" * 1_000_000))
+    before = process.memory_info().rss
+    with ExitStack() as stack:
+        for _ in range(60):
+            client = stack.enter_context(connect(node))
+            client.sendall(body)
+            assert client.recv(4096)
+        assert process.memory_info().rss - before < 24 * 2**20
+    for _ in range(60):
+        with connect(node) as client:
+            client.sendall(body[:-10])
+    time.sleep(0.2)
+    node.rpc.call("gov.treasury.balance")
+    assert process.memory_info().rss - before < 24 * 2**20

@@ -9,7 +9,8 @@ Bytes come in at the top, and every module imports only from the ones below it:
     rpc         the RPC listener: limiter, Host list, routes, method table
     batch       answers that wait for the commit of the changes they rest on
     desk        one JSON-RPC call from bytes to answer, and into the journal
-    wire        HTTP/1.1 as the node reads it: what it drops, what it refuses, what it keeps open
+    wire        HTTP/1.1 connections: what is kept open, what waits, in which order it leaves
+    parser      requests out of bytes: what the node drops and refuses
     methods     the method table
     envelope    the JSON-RPC envelope: bytes to a call, an outcome to bytes
     treasury    the eight gov.treasury.* methods

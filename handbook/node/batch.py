@@ -15,7 +15,11 @@ from handbook.node import injection
 from handbook.node.desk import Answer
 from handbook.node.failure import CommitFailed
 from handbook.node.node import Node
-from handbook.node.wire import Connection, Request
+from handbook.node.parser import Request
+from handbook.node.wire import Connection
+
+MAX_WAITING = 1_048_576
+"""Bytes of answers that wait for a commit; more bring it forward, so that what a client does not read stays small."""
 
 
 class Source(Protocol):
@@ -31,6 +35,7 @@ class Batch:
         self._node, self._loop = node, loop
         self._waiting: list[tuple[Source, Connection, Request | None, Answer]] = []
         self._scheduled = False
+        self._bytes = 0
         node.on_change = self.schedule
         if node.dirty:
             self.schedule()
@@ -44,13 +49,17 @@ class Batch:
         """At once when everything is stored, else with the commit. Without a request it is final whatever happens."""
         if self._node.dirty or self._waiting:
             self._waiting.append((source, connection, request, answer))
-            self.schedule()
+            self._bytes += len(answer.data or b"")
+            if self._bytes > MAX_WAITING:
+                self.flush()
+            else:
+                self.schedule()
         else:
             deliver(connection, answer)
 
     def flush(self) -> None:
         self._scheduled = False
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
         try:
             self._node.commit()
         except CommitFailed as failure:
@@ -68,7 +77,9 @@ class Batch:
 
 
 def deliver(connection: Connection, answer: Answer) -> None:
-    if answer.how is not None:
+    if connection.busy:
+        connection.behind(lambda: deliver(connection, answer))
+    elif answer.how is not None:
         injection.deliver(connection, answer.data, answer.close, answer.how)
     elif answer.data is None:
         connection.drop()

@@ -25,9 +25,10 @@ from handbook.node.gate import Caller
 from handbook.node.market_state import MAX_PROVIDERS
 from handbook.node.members import MAX_AMOUNT, MEMBERS, check, wrong
 from handbook.node.node import Node
+from handbook.node.parser import Request
 from handbook.node.rpc import host_allowed
 from handbook.node.state import EPOCH_BLOCKS
-from handbook.node.wire import FRESH_SECONDS, MAX_BODY, Connection, Request, reply
+from handbook.node.wire import FRESH_SECONDS, MAX_BODY, Connection, reply
 
 
 def status(node: Node, params: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from handbook.node.batch import Batch
 from handbook.node.desk import Answer, Desk
 from handbook.node.gate import Caller
 from handbook.node.node import Node
-from handbook.node.wire import Connection, Request, reply
+from handbook.node.parser import Request
+from handbook.node.wire import Connection, reply
 
 NOT_FOUND = reply(404)
 BADGE = b'{"active":false,"last_burn":null,"last_mint":null}'

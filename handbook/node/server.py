@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import gc
+import resource
 import signal
 import sys
 from typing import NoReturn
@@ -16,10 +17,12 @@ from handbook.node.control import ControlSite
 from handbook.node.exposition import render
 from handbook.node.failure import CommitFailed, StartFailure
 from handbook.node.node import Node
+from handbook.node.parser import Request
 from handbook.node.rpc import RpcSite
-from handbook.node.wire import FRESH_SECONDS, MAX_BODY, Connection, Request, Site, close_late, reply
+from handbook.node.wire import FRESH_SECONDS, MAX_BODY, Connection, Site, close_late, reply
 
 BACKLOG = 1024
+OPEN_FILES = 65_536
 
 
 class MetricsSite:
@@ -41,6 +44,7 @@ class MetricsSite:
 
 def main(config: Config) -> None:
     """Runs a node until it is stopped. Prints `RPC listening on ADDR` when it answers; failures exit with status 1."""
+    _allow_open_files()
     loop = _new_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -108,6 +112,14 @@ async def _listen(
 def _watch(loop: asyncio.AbstractEventLoop, connections: set[Connection]) -> None:
     close_late(connections, loop.time())
     loop.call_later(0.5, _watch, loop, connections)
+
+
+def _allow_open_files() -> None:
+    """A shell allows 1024, fewer than the clients that a node must bear."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as the node reads it, on httptools. What the node drops without a word is dropped without a word.
+"""HTTP/1.1 connections as the node keeps them. What the node drops without a word is dropped without a word.
 
 A fresh connection has 5 s for its whole request, a kept one 90 s. Requests may be pipelined; answers keep their order.
 """
@@ -13,12 +13,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol, cast
 
-import httptools
-import msgspec
+from handbook.node.parser import Parser, Request
 
 MAX_BODY = 1_048_576
-MAX_HEAD = 65_536
-"""Bytes of a request's head beyond the piece it began in."""
 FRESH_SECONDS = 5.0
 KEPT_SECONDS = 90.0
 JUST_NOW = 0.0
@@ -26,20 +23,6 @@ JUST_NOW = 0.0
 
 The next look at it starts its 90 s, so no answer asks for the time.
 """
-VERBS = frozenset({b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"PATCH", b"OPTIONS"})
-
-
-class Request(msgspec.Struct, gc=False):
-    """`close`: the client does not want the connection kept. `target` is the request line's, query included."""
-
-    verb: bytes
-    target: bytes
-    host: bytes
-    origin: bytes | None
-    body: bytes
-    peer: str
-    close: bool
-    authorization: bytes | None = None
 
 
 class Site(Protocol):
@@ -58,57 +41,81 @@ class Site(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One client. While an answer is held back (`busy`), later requests of the same client wait in `_queue`."""
+    """One client.
+
+    While an answer is held back (`busy`), or the client does not read, its later requests wait and no more are read.
+    An answer that is ready while an earlier one is held waits `behind` it.
+    """
 
     def __init__(self, site: Site, connections: set[Connection]) -> None:
         self._site, self._all = site, connections
-        self._parser = httptools.HttpRequestParser(self)
-        self._queue: deque[Request] = deque()
-        self.busy = self._dead = self._in_head = self._began = False
-        self._head = 0
-        self._start()
+        self._parser = Parser(self, site.max_body)
+        self._asked: deque[Request | None] = deque()
+        self._behind: deque[Callable[[], None]] = deque()
+        self.busy = self._full = self._deaf = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if peer else ""
+        self._parser.peer = peer[0] if peer else ""
         self.deadline = asyncio.get_running_loop().time() + self._site.fresh_seconds
         self._all.add(self)
 
     def connection_lost(self, _: Exception | None) -> None:
         self._all.discard(self)
+        self._asked.clear()
+        self._behind.clear()
+        self._parser.close()
 
     def data_received(self, data: bytes) -> None:
-        if self._offered and not self._dead:
-            self._read_on(data)
-            return
-        self._began = False
-        try:
-            self._parser.feed_data(data)
-            if self._in_head and not self._began:
-                self._head += len(data)
-                if self._head > MAX_HEAD:
-                    self._refuse()
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._offered:
-                self._read_on(data[upgrade.args[0] :])
-            else:
-                self._refuse()
-        except httptools.HttpParserError:
-            self._refuse()
+        self._parser.feed(data)
 
     def pause_writing(self) -> None:
-        """The client does not read its answers: it is asked for nothing more until it does."""
-        self.transport.pause_reading()
+        self._full = True
+        self._listen()
 
     def resume_writing(self) -> None:
-        if not self.transport.is_closing():
+        self._full = False
+        self._go_on()
+
+    def ask(self, request: Request) -> None:
+        if self.transport.is_closing():
+            return
+        if self.busy or self._full:
+            self._wait(request)
+        else:
+            self._site.answer(self, request)
+
+    def refuse(self) -> None:
+        if self._asked:
+            self._wait(None)
+        else:
+            self._site.drop(self)
+
+    def _wait(self, request: Request | None) -> None:
+        self._asked.append(request)
+        self._listen()
+
+    def _listen(self) -> None:
+        """Reads from the client, unless it asked for more than can be answered now."""
+        deaf = self._full or bool(self._asked)
+        if deaf == self._deaf or self.transport.is_closing():
+            return
+        self._deaf = deaf
+        if deaf:
+            self.transport.pause_reading()
+        else:
             self.transport.resume_reading()
 
-    def _refuse(self) -> None:
-        if not self._dead:
-            self._dead = True
-            self._site.drop(self)
+    def _go_on(self) -> None:
+        asked = self._asked
+        while asked and not (self.busy or self._full or self.transport.is_closing()):
+            request = asked.popleft()
+            if request is None:
+                self._site.drop(self)
+            else:
+                self._site.answer(self, request)
+        self._listen()
 
     def drop(self) -> None:
         """Closes without a word; what was answered before is still sent."""
@@ -131,7 +138,7 @@ class Connection(asyncio.Protocol):
         self.transport.abort()
 
     def hold(self, seconds: float, leave: Callable[[], None]) -> None:
-        """Lets the answer leave later; requests behind this one wait for it."""
+        """Lets the answer leave later; what comes behind it waits for it."""
         self._busy_on()
         asyncio.get_running_loop().call_later(seconds, self._release, leave)
 
@@ -162,90 +169,16 @@ class Connection(asyncio.Protocol):
         self.busy = True
         self.deadline = float("inf")
 
+    def behind(self, leave: Callable[[], None]) -> None:
+        """Calls `leave` once the answer that is held, and all that wait behind it, have left."""
+        self._behind.append(leave)
+
     def _release(self, leave: Callable[[], None]) -> None:
         self.busy = False
         leave()
-        while self._queue and not self.busy and not self.transport.is_closing():
-            self._site.answer(self, self._queue.popleft())
-
-    # --- httptools callbacks
-
-    def _start(self) -> None:
-        self._target = self._body = b""
-        self._host: bytes | None = None
-        self._origin: bytes | None = None
-        self._connection: bytes | None = None
-        self._authorization: bytes | None = None
-        self._chunked = self._too_long = self._offered = False
-        self._length = 0
-
-    def on_message_begin(self) -> None:
-        self._in_head = self._began = True
-        self._head = 0
-        self._start()
-
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name == b"host":
-            self._host = value
-        elif name == b"origin":
-            self._origin = value
-        elif name == b"authorization":
-            self._authorization = value
-        elif name == b"connection":
-            self._connection = value
-        elif name == b"transfer-encoding":
-            self._chunked = True
-        elif name == b"content-length":
-            if not value.isdigit() or int(value) > self._site.max_body:
-                self._too_long = True
-            else:
-                self._length = int(value)
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        parser = self._parser
-        if (
-            self._too_long
-            or self._host is None
-            or parser.get_http_version() != "1.1"
-            or parser.get_method() not in VERBS
-        ):
-            self._refuse()
-
-    def on_body(self, body: bytes) -> None:
-        if not self._chunked:
-            self._body = self._body + body if self._body else body
-
-    def on_message_complete(self) -> None:
-        if self._length and not self._chunked and self._parser.should_upgrade():
-            self._offered = True  # the parser stops before the body, which the node reads as any other
-        else:
-            self._ask()
-
-    def _read_on(self, data: bytes) -> None:
-        self._body = (self._body + data)[: self._length]
-        if len(self._body) == self._length:
-            self._ask()
-
-    def _ask(self) -> None:
-        if self._dead or self._host is None or self.transport.is_closing():
-            return
-        close = self._chunked or (self._connection is not None and self._connection.lower() != b"keep-alive")
-        request = Request(
-            self._parser.get_method(), self._target, self._host, self._origin, self._body, self._peer, close,
-            self._authorization,
-        )  # fmt: skip
-        if not self._offered:
-            self._body = b""  # an idle connection keeps no mebibyte
-        self._dead = close  # what follows is not answered
-        if self.busy:
-            self._queue.append(request)
-        else:
-            self._site.answer(self, request)
+        while self._behind and not self.busy:
+            self._behind.popleft()()
+        self._go_on()
 
 
 def close_late(connections: set[Connection], now: float) -> None:
