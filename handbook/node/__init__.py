@@ -32,12 +32,14 @@ Bytes come in at the top, and every module imports only from the ones below it:
     torn        a torn write, as a power cut leaves it
     journal     the calls that were made, bounded
     faults      what an operator may break on purpose
+    peers       nodes that share a chain: what one tells another
     lifecycle   what a call or a tick may do to a disbursement: state and arguments to events
     market      the rules of the energy market: state and arguments to events
     readings    signed meter readings: digest, hash, verification
     chain       the local chain: admission of payments, mining
     snapshots   states kept aside, and states from outside
     log         the event log in SQLite: append, checkpoint, replay
+    forks       the chain of a node with peers: which branch wins, what becomes of the loser's payments
     state       the one state, and how an event changes it
     market_state  the energy market's part of it
     events      every kind of change there is

@@ -92,6 +92,44 @@ class Admitted(Event, frozen=True, tag="admitted"):
     at: int
 
 
+Fund = tuple[str, int, str]
+"""An account, the coins that it is given, and an id: a branch holds each gift once."""
+
+
+class Link(msgspec.Struct, frozen=True, array_like=True):
+    """Blocks that node `by` mined at once, the payments in the first; or none, and coins from the operator."""
+
+    hash: str
+    by: str
+    blocks: int
+    payments: list[Admitted]
+    fund: Fund | None
+
+
+class Root(msgspec.Struct, frozen=True, array_like=True):
+    """Where links begin; accounts as (balance, nonce)."""
+
+    hash: str
+    height: int
+    accounts: dict[str, tuple[int, int]]
+
+
+class PeersSet(Event, frozen=True, tag="peers"):
+    """With whom this node, known to them as `name`, shares a chain, and which of them are `cut` off."""
+
+    name: str
+    peers: list[str]
+    cut: list[str]
+
+
+class ChainTaken(Event, frozen=True, tag="chain_taken"):
+    """A peer's branch won: `links` follow `keep` of the own ones, or the root if there is one."""
+
+    root: Root | None
+    keep: int
+    links: list[Link]
+
+
 class LeaseSet(Event, frozen=True, tag="lease"):
     """The executor's lease record, whole."""
 
@@ -237,6 +275,8 @@ Kind = (
     | Slashed
     | DisputeSet
     | SettlementProposed
+    | PeersSet
+    | ChainTaken
     | RandomSeeded
     | Crashed
 )

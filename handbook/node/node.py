@@ -27,6 +27,7 @@ from handbook.node.gate import Gate
 from handbook.node.journal import Journal
 from handbook.node.limiter import Limiter
 from handbook.node.log import EventLog
+from handbook.node.peers import Peers
 from handbook.node.state import State, apply
 from handbook.node.torn import tear
 
@@ -60,6 +61,7 @@ class Node:
         self.limiter = Limiter(config.limits, self.metrics)
         self.gate = Gate(self.settings, config.energy_rates, config.limits, self.metrics, self.deviations)
         self.faults = Faults()
+        self.peers = Peers(self)
         self.poisoned = False
         """The chain lock: true after `light.latest_header` on an empty chain, until a restart."""
         self.sample_rate_ppm, self.compaction_secs = 1_000_000, 60
@@ -136,6 +138,7 @@ class Node:
         if self.executor:
             self.executor.unstored = False
         counting.count(self.metrics, self.state, events)
+        self.peers.committed()
 
     def crash(self, fault: str) -> None:
         """Stores what was recorded, and that the process dies of `fault`; then dies as `kill -9` would."""
@@ -206,6 +209,7 @@ class Node:
         self.state = state
         self.poisoned = False
         self.metrics.events += 1
+        self.peers.own()
         if old := self.executor:
             self.start_executor(old.mode, old.identity, old.lease_seconds, old.poll_seconds)
 
@@ -251,6 +255,7 @@ class Node:
     def close(self) -> None:
         """An orderly stop. The lease stays, as it does on the node, which is killed by any signal."""
         self.stop_mining()
+        self.peers.stop()
         self.stop_executor(keep_lease=True)
         self.log.close(self.state)
         self._lock.close()

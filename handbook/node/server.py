@@ -77,6 +77,8 @@ async def _serve(node: Node) -> None:
     for name, flag, where, site in sites:
         server, bound = await _listen(loop, flag, where, site, connections)
         servers.append(server)
+        if name == "control":
+            node.peers.start(bound)
         print(f"{name} listening on {bound}", flush=True)
     if node.executor:
         node.executor.run(loop)

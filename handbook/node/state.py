@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from handbook.node import dependencies, market_state
+from handbook.node import dependencies, forks, market_state
 from handbook.node import events as ev
 
 EPOCH_BLOCKS = 120
@@ -27,18 +27,13 @@ Entry = dict[str, Any]
 """`{"deps": […], "disbursement": {…}}`, as the list and get methods answer it."""
 
 
-class Account(msgspec.Struct):
-    balance: int = 0
-    nonce: int = 0
-
-
 class State(msgspec.Struct):
     """Everything that survives a restart."""
 
     frozen: int | None = None
     offset: int = 0
     height: int = 0
-    accounts: dict[str, Account] = {}
+    accounts: dict[str, forks.Account] = {}
     mempool: list[ev.Admitted] = []
     records: dict[int, Entry] = {}
     last_id: int = 0
@@ -51,6 +46,8 @@ class State(msgspec.Struct):
     proposals: dict[int, ev.Proposed] = {}
     votes: dict[int, dict[str, str]] = {}
     energy: market_state.Market = msgspec.field(default_factory=market_state.Market)
+    net: forks.Net | None = None
+    """None without peers, as the real node always is."""
     random_seed: int = 0
     crashed: str = ""
     statuses: dict[str, int] = {}
@@ -84,18 +81,22 @@ def _height(state: State, event: ev.HeightSet) -> None:
 
 
 def _mined(state: State, event: ev.Mined) -> None:
-    state.height += event.blocks
-    for payment in state.mempool:
-        sender = state.accounts.setdefault(payment.sender, Account())
-        sender.balance -= payment.amount + payment.fee
-        sender.nonce = max(sender.nonce, payment.nonce)
-        state.accounts.setdefault(payment.to, Account()).balance += payment.amount
-    state.mempool = []
+    payments, state.mempool = state.mempool, []
+    if net := state.net:
+        forks.extend(state, net, forks.link(net.tip, net.name, event.blocks, payments))
+    else:
+        state.height += event.blocks
+        for payment in payments:
+            forks.pay(state.accounts, payment)
     market_state.drain(state.energy)
 
 
 def _funded(state: State, event: ev.Funded) -> None:
-    state.accounts.setdefault(event.account, Account()).balance += event.amount
+    if net := state.net:
+        gift = forks.digest("gift", net.tip, net.name, event.account, event.amount)
+        forks.extend(state, net, forks.link(net.tip, net.name, 0, [], (event.account, event.amount, gift)))
+    else:
+        state.accounts.setdefault(event.account, forks.Account()).balance += event.amount
 
 
 def _submitted(state: State, event: ev.Submitted) -> None:
@@ -184,6 +185,13 @@ def _energy(state: State, event: ev.Event) -> None:
     market_state.APPLY[type(event)](state.energy, event)
 
 
+def _chain_taken(state: State, event: ev.ChainTaken) -> None:
+    assert state.net
+    forks.take(state, state.net, event)
+    if any(link.blocks for link in event.links):
+        market_state.drain(state.energy)
+
+
 def _random_seeded(state: State, event: ev.RandomSeeded) -> None:
     state.random_seed = event.seed
 
@@ -208,6 +216,8 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.Proposed: _proposed,
     ev.Voted: _voted,
     **dict.fromkeys(market_state.APPLY, _energy),
+    ev.PeersSet: forks.meet,
+    ev.ChainTaken: _chain_taken,
     ev.RandomSeeded: _random_seeded,
     ev.Crashed: _crashed,
 }
