@@ -246,7 +246,11 @@ def one_event_gone(path: Path) -> None:
 def test_a_damaged_file_is_named_with_what_was_expected_and_left_alone(tmp_path: Path, how: Any, why: str) -> None:
     message = damaged(tmp_path, how)
     assert why in message and "node.sqlite cannot be used: " in message
-    assert "expected a mock node's event log, format 1" in message and "(hint: restore " in message
+    assert (
+        "expected a mock node's event log, format 1" in message
+        and "(hint: restore " in message
+        and "handbook salvage " in message
+    )
 
 
 def test_a_damaged_file_stops_the_process_with_status_1(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ Bytes come in at the top, and every module imports only from the ones below it:
     members     the params of the `mock.*` methods
     near        what a refused call probably meant
     rpc         the RPC listener: limiter, Host list, routes, method table
+    salvage     what can still be read of a damaged log
     batch       answers that wait for the commit of the changes they rest on
     desk        one JSON-RPC call from bytes to answer, and into the journal
     wire        HTTP/1.1 connections: what is kept open, what waits, in which order it leaves

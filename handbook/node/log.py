@@ -51,8 +51,8 @@ class EventLog:
         if not path.exists():
             if path.with_name(f"{path.name}-wal").exists():
                 raise _damaged(path, "the file is missing, but its write-ahead log is there")
-            _create(path)
-        self.seq, self._checkpointed, self.state = _load(path)
+            create(path)
+        self.seq, self._checkpointed, self.state = load(path)
         self.db = self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -90,6 +90,11 @@ class EventLog:
         self.db.execute("DELETE FROM checkpoint")
         self.db.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (seq, blob, crc32(blob)))
 
+    def store_checkpoint(self, seq: int, state: State) -> None:
+        """Makes the state of event `seq` what the next start begins with."""
+        self._checkpoint(seq, state)
+        self.seq = self._checkpointed = seq
+
     def jump(self, event: ev.Reverted | ev.Loaded, state: State) -> None:
         """Commits the event and a checkpoint of the state that follows it. Raises CommitFailed."""
         body, seq = ev.encode(event), self.seq + 1
@@ -113,7 +118,7 @@ class EventLog:
 
     def reload(self) -> State:
         """What is stored, read again."""
-        self.seq, self._checkpointed, state = _load(self.path, check_pages=False)
+        self.seq, self._checkpointed, state = load(self.path, check_pages=False)
         return state
 
     def close(self, state: State) -> None:
@@ -128,7 +133,7 @@ class EventLog:
         self.db.close()
 
 
-def _create(path: Path) -> None:
+def create(path: Path) -> None:
     """Under another name first: a node killed here leaves no half-made file that looks damaged."""
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
@@ -146,7 +151,7 @@ def _create(path: Path) -> None:
         ) from None
 
 
-def _load(path: Path, check_pages: bool = True) -> tuple[int, int, State]:
+def load(path: Path, check_pages: bool = True) -> tuple[int, int, State]:
     """Last event, the checkpoint it started from, and the state.
 
     Raises StartFailure for a file that cannot be trusted.
@@ -208,5 +213,5 @@ def _events(path: Path, db: sqlite3.Connection, after: int) -> Iterator[tuple[in
 
 
 def _damaged(path: Path, why: str) -> StartFailure:
-    hint = f"restore {path.parent} from a backup, or move it away to start empty; the file was not changed"
+    hint = f"restore {path.parent} from a backup, or keep what is readable: handbook salvage {path.parent}"
     return StartFailure(f"{path} cannot be used: {why}", f"expected a mock node's event log, format {FORMAT}", hint)

@@ -47,7 +47,7 @@ class Node:
         self.contract = Contract()
         self.deviations: set[str] = set(BUILDS[config.build])
         """What this node does otherwise than the contract, by name."""
-        self._lock = _lock(config.data_dir)
+        self._lock = lock(config.data_dir)
         try:
             self.settings = settings.load(config.data_dir, "config_replaced" in self.deviations)
         except StartFailure:
@@ -267,7 +267,7 @@ class Node:
             self.record(ev.BalanceMoved("Accrual", balance, None, self.now()))
 
 
-class _Lock:
+class Lock:
     """Keeps every other mock node out of the data directory for as long as this process lives."""
 
     def __init__(self, handle: int) -> None:
@@ -277,7 +277,8 @@ class _Lock:
         os.close(self._handle)
 
 
-def _lock(directory: Path) -> _Lock:
+def lock(directory: Path) -> Lock:
+    """Makes the directory if there is none. Raises StartFailure when another process has it."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         handle = os.open(directory / "node.lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -294,4 +295,4 @@ def _lock(directory: Path) -> _Lock:
         ) from None
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-    return _Lock(handle)
+    return Lock(handle)
