@@ -22,6 +22,7 @@ def main() -> None:
 @click.option("--treasury-balance", type=click.IntRange(min=0), help="one accrual of N, on an empty data directory")
 @click.option("--clock", type=click.IntRange(min=0), metavar="UNIX", help="freeze the clock there")
 @click.option("--build", default="contract", show_default=True, help="0ecc756a: with that build's deviations")
+@click.option("--keep-all", is_flag=True, help="no retention limits, as no node has it; the log is not pruned either")
 @click.option("--treasury-executor", is_flag=True, help="pay matured disbursements")
 @click.option("--treasury-key", metavar="ID", help="key id of the executor; the mock needs no key file")
 @click.option("--treasury-executor-id", metavar="TEXT", help="lease holder  [default: treasury-<process id>]")

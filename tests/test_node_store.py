@@ -21,9 +21,12 @@ from node_process import NEW_YEAR, NodeProcess, ask, call, fresh_node, payload, 
 from handbook.control import Refused
 from handbook.node import events as ev
 from handbook.node import log as log_module
+from handbook.node import state as state_module
 from handbook.node.config import Config
 from handbook.node.failure import CommitFailed, StartFailure
+from handbook.node.log import EventLog, encode_state
 from handbook.node.node import Node
+from handbook.node.salvage import salvage
 
 SUBMIT = "gov.treasury.submit_disbursement"
 
@@ -122,6 +125,48 @@ def test_on_a_full_disk_calls_are_refused_and_service_comes_back_with_the_space(
         assert last == listed[0]["disbursement"]["id"], "what was refused is not there"
         resource.prlimit(own.process.pid, resource.RLIMIT_FSIZE, free)
         assert last + 1 == own.rpc.call(SUBMIT, payload())["id"]
+
+
+def test_the_log_keeps_what_two_checkpoints_need_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pruning the file grows for ever; without the older checkpoint one bad byte costs everything."""
+    monkeypatch.setattr(log_module, "CHECKPOINT_EVERY", 100)
+    with fresh_node(tmp_path) as node:
+        for _ in range(330):
+            ask(node, SUBMIT, payload())
+        state, seq = encode_state(node.state), node.log.seq
+        first, count = node.log.db.execute("SELECT min(seq), count(*) FROM event").fetchone()
+        older, newer = (row[0] for row in node.log.db.execute("SELECT seq FROM checkpoint ORDER BY seq"))
+        assert first == older + 1 and 100 <= newer - older <= 102 and count == seq - older < 210
+        copy = tmp_path / "copy" / "node-data"
+        shutil.copytree(tmp_path / "node-data", copy)
+    db = sqlite3.connect(copy / "node.sqlite")
+    db.execute("UPDATE checkpoint SET state = x'00' WHERE seq = ?", (newer,))
+    db.commit()
+    db.close()
+    with pytest.raises(StartFailure, match="fails its checksum"):
+        EventLog(copy / "node.sqlite")
+    salvage(copy, tmp_path / "new")
+    assert encode_state(EventLog(tmp_path / "new" / "node.sqlite").state) == state
+
+
+def test_a_node_that_keeps_all_drops_neither_records_nor_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "CHECKPOINT_EVERY", 100)
+    monkeypatch.setattr(state_module, "MAX_RECORDS", 20)
+    monkeypatch.setattr(state_module, "MAX_SNAPSHOTS", 30)
+    with fresh_node(tmp_path, keep_all=True) as node:
+        for _ in range(60):
+            ask(node, SUBMIT, payload())
+        assert (60, 61) == (len(node.state.records), len(node.state.snapshots))
+        assert 1 == ask(node, "gov.treasury.disbursement", {"id": 1})["result"]["disbursement"]["disbursement"]["id"]
+    with fresh_node(tmp_path, keep_all=True) as node:
+        assert (60, 61) == (len(node.state.records), len(node.state.snapshots))
+        assert 1 == node.log.db.execute("SELECT min(seq) FROM event").fetchone()[0]
+    with fresh_node(tmp_path) as node:  # the limits hold again
+        assert (20, 30) == (len(node.state.records), len(node.state.snapshots))
+        assert {"Draft": 20} == node.state.statuses
+        assert [41, 60] == [min(node.state.records), max(node.state.records)]
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.long)])

@@ -21,6 +21,12 @@ class ClockSet(Event, frozen=True, tag="clock"):
     offset: int
 
 
+class RetentionSet(Event, frozen=True, tag="retention"):
+    """`all`: nothing is dropped any more; else the node's limits hold from now on."""
+
+    all: bool
+
+
 class HeightSet(Event, frozen=True, tag="height"):
     height: int
 
@@ -252,6 +258,7 @@ class Loaded(Event, frozen=True, tag="loaded"):
 
 Kind = (
     ClockSet
+    | RetentionSet
     | HeightSet
     | Mined
     | Funded

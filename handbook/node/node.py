@@ -261,6 +261,8 @@ class Node:
         self._lock.close()
 
     def _begin(self, balance: int | None, clock: int | None) -> None:
+        if self.config.keep_all != self.state.keep_all:
+            self.record(ev.RetentionSet(self.config.keep_all))
         if clock is not None and clock != self.state.frozen:
             self.record(ev.ClockSet(clock, 0))
         if balance:

@@ -48,6 +48,8 @@ class State(msgspec.Struct):
     energy: market_state.Market = msgspec.field(default_factory=market_state.Market)
     net: forks.Net | None = None
     """None without peers, as the real node always is."""
+    keep_all: bool = False
+    """The mock's own: no retention limit holds."""
     random_seed: int = 0
     crashed: str = ""
     statuses: dict[str, int] = {}
@@ -74,6 +76,22 @@ def apply(state: State, event: ev.Event) -> None:
 
 def _clock(state: State, event: ev.ClockSet) -> None:
     state.frozen, state.offset = event.frozen, event.offset
+
+
+def _retention(state: State, event: ev.RetentionSet) -> None:
+    state.keep_all = event.all
+    if not event.all:
+        for id_ in range(state.last_id - len(state.records) + 1, state.last_id - MAX_RECORDS + 1):
+            state.statuses[status_name(state.records.pop(id_))] -= 1
+        for id_ in range(state.last_snapshot - len(state.snapshots) + 1, state.last_snapshot - MAX_SNAPSHOTS + 1):
+            del state.snapshots[id_]
+        for id_ in list(state.intents)[: max(len(state.intents) - MAX_INTENTS, 0)]:
+            del state.intents[id_]
+
+
+def _drop(state: State, kept: dict[int, Entry], id_: int) -> Entry | None:
+    """What the node's retention lets go of, if it holds."""
+    return None if state.keep_all else kept.pop(id_, None)
 
 
 def _height(state: State, event: ev.HeightSet) -> None:
@@ -117,7 +135,7 @@ def _submitted(state: State, event: ev.Submitted) -> None:
         },
     }
     state.last_id = event.id
-    _enter(state, "Draft", overwritten or state.records.pop(event.id - MAX_RECORDS, None))
+    _enter(state, "Draft", overwritten or _drop(state, state.records, event.id - MAX_RECORDS))
 
 
 def _status(state: State, event: ev.StatusSet) -> None:
@@ -147,13 +165,13 @@ def _balance(state: State, event: ev.BalanceMoved) -> None:
         "id": state.last_snapshot,
         "recorded_at": event.at,
     }
-    state.snapshots.pop(state.last_snapshot - MAX_SNAPSHOTS, None)
+    _drop(state, state.snapshots, state.last_snapshot - MAX_SNAPSHOTS)
 
 
 def _intent(state: State, event: ev.IntentStaged) -> None:
     state.intents.pop(event.disbursement, None)
     state.intents[event.disbursement] = event
-    if len(state.intents) > MAX_INTENTS:
+    if len(state.intents) > MAX_INTENTS and not state.keep_all:
         del state.intents[next(iter(state.intents))]
 
 
@@ -202,6 +220,7 @@ def _crashed(state: State, event: ev.Crashed) -> None:
 
 _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.ClockSet: _clock,
+    ev.RetentionSet: _retention,
     ev.HeightSet: _height,
     ev.Mined: _mined,
     ev.Funded: _funded,
