@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from node_process import NEW_YEAR, NodeProcess, ask, call, fresh_node, payload, post
 
 from handbook.control import Refused
@@ -312,57 +310,3 @@ def test_the_clock_stays_frozen_through_a_kill(tmp_path: Path) -> None:
         own.kill()
     with NodeProcess(tmp_path) as own:
         assert {"frozen": True, "now": NEW_YEAR + 60} == own.control.call("mock.status")["clock"]
-
-
-ACTIONS = st.lists(
-    st.one_of(
-        st.tuples(st.just("submit"), st.integers(1, 500_000)),
-        st.tuples(st.just("queue"), st.integers(1, 8)),
-        st.tuples(st.just("execute"), st.integers(1, 8)),
-        st.tuples(st.just("rollback"), st.integers(1, 8)),
-        st.tuples(st.just("fund"), st.integers(1, 1000)),
-        st.tuples(st.just("mine"), st.integers(1, 200)),
-        st.tuples(st.just("tick"), st.integers(1, 2)),
-        st.tuples(st.just("clock"), st.integers(0, 100)),
-    ),
-    max_size=40,
-)
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(ACTIONS)
-def test_whatever_is_done_the_counter_is_the_sum_of_its_history_and_replay_agrees(
-    tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, int]]
-) -> None:
-    directory = tmp_path_factory.mktemp("actions")
-    with fresh_node(directory) as node:
-        node.record(ev.Funded("treasury", 300_000))
-        node.start_executor("manual")
-        for what, number in actions:
-            _act(node, what, number)
-        node.commit()
-        history = list(node.state.snapshots.values())
-        assert node.state.counter == sum(entry["delta"] for entry in history) >= 0
-        assert list(range(1, len(history) + 1)) == [entry["id"] for entry in history]
-        assert list(range(1, node.state.last_id + 1)) == list(node.state.records)
-        assert all(account.balance >= 0 for account in node.state.accounts.values())
-        assert node.state == node.log.reload()
-
-
-def _act(node: Node, what: str, number: int) -> None:
-    if what == "submit":
-        ask(node, SUBMIT, payload(number, memo="depends_on=1" if number % 3 else ""))
-    elif what == "queue":
-        ask(node, "gov.treasury.queue_disbursement", {"id": number, "current_epoch": 99})
-    elif what == "execute":
-        ask(node, "gov.treasury.execute_disbursement", {"id": number, "tx_hash": "", "receipts": []})
-    elif what == "rollback":
-        ask(node, "gov.treasury.rollback_disbursement", {"id": number, "reason": ""})
-    elif what == "fund":
-        node.record(ev.BalanceMoved("Accrual", number, None, node.now()))
-    elif what == "mine":
-        node.record(ev.Mined(number))
-    elif what == "clock":
-        node.record(ev.ClockSet(node.now() + number, 0))
-    elif node.executor:
-        node.executor.tick()
