@@ -23,6 +23,7 @@ from handbook.node.deviations import BUILDS, SWITCHES
 from handbook.node.failure import CommitFailed, RpcError, StartFailure
 from handbook.node.faults import KINDS, LASTING, OPTIONAL, TAKES, WIRE
 from handbook.node.gate import Caller
+from handbook.node.journal import Filter
 from handbook.node.market_state import MAX_PROVIDERS
 from handbook.node.members import MAX_AMOUNT, MEMBERS, check, wrong
 from handbook.node.node import Node
@@ -189,8 +190,12 @@ def seed(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def journal(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """The calls that were made, oldest first, from number `since` on; 10 000 are kept."""
-    page = node.journal.page(params.get("since", 1), params.get("limit"))
+    """The calls that were made, oldest first, from number `since` on; 10 000 are kept. `method` may be a pattern."""
+    page = node.journal.page(
+        params.get("since", 1),
+        params.get("limit"),
+        Filter(params.get("method"), params.get("listener"), params.get("failed")),
+    )
     for entry in page["entries"]:
         if entry["error"] and entry["listener"] == "rpc":
             found = near.miss(node.contract, entry["method"], entry["error"]["code"], entry["params"])
@@ -324,8 +329,24 @@ def energy(node: Node, params: dict[str, Any]) -> dict[str, Any]:
             raise wrong("provider_id", f"at most {MAX_PROVIDERS} providers with a key", params["provider_id"])
         node.record(ev.ProviderKeysSet(keys))
     if rehearsal is not None:
-        (node.deviations.add if rehearsal else node.deviations.discard)("energy_rehearsal")
+        _rehearse(node, rehearsal)
     return {**rules, "provider_keys": node.state.energy.keys, "rehearsal": "energy_rehearsal" in node.deviations}
+
+
+def _rehearse(node: Node, on: bool) -> None:
+    """The deviation of that name, as a fault: switched off it is gone, unless the build is so."""
+    name = "energy_rehearsal"
+    if not on and name in BUILDS[node.config.build]:
+        why = f"build {node.config.build} is always in rehearsal; start a node without --build"
+        raise RpcError(-32602, f"rehearsal: {why}")
+    standing = [fault for fault in node.faults.standing if fault.fault == name]
+    if on and name not in node.deviations:
+        node.deviations.add(name)
+        node.faults.add(name, None)
+    elif not on:
+        for fault in standing:
+            node.faults.clear(fault.id)
+        node.deviations.discard(name)
 
 
 METHODS: dict[str, Callable[[Node, dict[str, Any]], dict[str, Any]]] = {

@@ -244,6 +244,10 @@ class SettlementProposed(Event, frozen=True, tag="settlement_proposed"):
     body: dict[str, Any]
 
 
+class MarketLost(Event, frozen=True, tag="market_lost"):
+    """The start found no providers, credits, readings and keys; disputes, receipts and slashes are still there."""
+
+
 class Reverted(Event, frozen=True, tag="reverted"):
     """The state is the snapshot's again. A checkpoint with the same number holds it."""
 
@@ -282,6 +286,7 @@ Kind = (
     | Slashed
     | DisputeSet
     | SettlementProposed
+    | MarketLost
     | PeersSet
     | ChainTaken
     | RandomSeeded

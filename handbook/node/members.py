@@ -65,7 +65,10 @@ MEMBERS: dict[str, dict[str, Member]] = {
     },
     "mock.fault.clear": {"id": _whole(1)},
     "mock.fund": {"account": _TEXT, "amount": _whole(0), "counter": _whole(1)},
-    "mock.journal": {"limit": _whole(1), "since": _whole(0)},
+    "mock.journal": {
+        "failed": _FLAG, "limit": _whole(1), "listener": _one_of(("control", "executor", "process", "rpc")),
+        "method": _TEXT, "since": _whole(0),
+    },
     "mock.dump": {"path": _PATH},
     "mock.load": {"path": _PATH},
     "mock.revert": {"id": _whole(1, required=True)},

@@ -72,6 +72,8 @@ class Node:
         """Called when the first uncommitted event appears."""
         self._pending: list[ev.Event] = []
         self._begin(config.treasury_balance if not self.log.seq else None, config.clock)
+        if "market_lost" in self.deviations and self.state.energy.keys:
+            self.record(ev.MarketLost())
         self._confess()
         self.commit()
         if config.treasury_executor:
