@@ -1,11 +1,14 @@
-"""`handbook check`: all about pages, runbooks and monitoring that needs no node, and how much was looked at."""
+"""`handbook check`: all that needs no node, and how much was looked at.
+
+Pages, runbooks, monitoring, the description of the RPC.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from handbook import alertmanager, catalogue, dashboards, document, facts, names, rule_tests, rules, runbook
+from handbook import alertmanager, catalogue, dashboards, document, facts, names, reference, rule_tests, rules, runbook
 from handbook import page as pages
 
 MONITORING = facts.ROOT / "monitoring"
@@ -24,11 +27,12 @@ class Checked:
 
 
 def check() -> Checked:
-    """Problems as `path:line: …`, in the order pages, runbooks, monitoring."""
+    """Problems as `path:line: …`, in the order pages, monitoring, runbooks, RPC."""
     checked = Checked()
     _pages(checked)
     loaded = _monitoring(checked)
     _runbooks(checked, loaded)
+    _reference(checked)
     return checked
 
 
@@ -83,3 +87,14 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
     ]
     checked.problems += [str(problem) for problem in found]
     return loaded
+
+
+def _reference(checked: Checked) -> None:
+    found = reference.check()
+    checked.problems += map(str, found)
+    methods = reference.methods().values()
+    checked.counts.update(
+        methods=len(methods),
+        params=sum(len(method["params"]) for method in methods),
+        errors=sum(len(method["x-errors"]) for method in methods),
+    )
