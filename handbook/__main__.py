@@ -22,6 +22,7 @@ def main() -> None:
 @click.option("--treasury-balance", type=click.IntRange(min=0), help="one accrual of N, on an empty data directory")
 @click.option("--clock", type=click.IntRange(min=0), metavar="UNIX", help="freeze the clock there")
 @click.option("--build", default="contract", show_default=True, help="0ecc756a: with that build's deviations")
+@click.option("--keep-all", is_flag=True, help="no retention limits, as no node has it; the log is not pruned either")
 @click.option("--treasury-executor", is_flag=True, help="pay matured disbursements")
 @click.option("--treasury-key", metavar="ID", help="key id of the executor; the mock needs no key file")
 @click.option("--treasury-executor-id", metavar="TEXT", help="lease holder  [default: treasury-<process id>]")
@@ -33,6 +34,29 @@ def node(**options: object) -> None:
     from handbook.node.server import main as serve_node
 
     serve_node(Config(**options))  # type: ignore[arg-type]  # click checked them
+
+
+@main.command()
+@click.argument("data_dir", type=click.Path(path_type=Path))
+@click.option("--to", type=click.Path(path_type=Path), help="a new directory  [default: DATA_DIR-salvaged]")
+def salvage(data_dir: Path, to: Path | None) -> None:
+    """Write what is readable of a mock node's damaged DATA_DIR to a new directory. Status 1: something is lost."""
+    from handbook.node import salvage as salvaging
+    from handbook.node.failure import StartFailure
+
+    target = to or data_dir.with_name(f"{data_dir.name}-salvaged")
+    try:
+        found = salvaging.salvage(data_dir, target)
+    except StartFailure as failure:
+        print(failure, file=sys.stderr)
+        sys.exit(2)
+    print(f"{target}: the state of event {found.reached}, {found.events} events, {found.snapshots} snapshots")
+    if found.damage:
+        print(f"damage: {found.damage}; what came after event {found.reached + found.lost + found.apart} is not known")
+        print(f"lost before: {found.lost} events, {found.snapshots_lost} snapshots")
+        if found.apart:
+            print(f"behind the gap: {found.apart} events, in {target / salvaging.APART}")
+        sys.exit(1)
 
 
 @main.command()

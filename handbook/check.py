@@ -1,11 +1,26 @@
-"""`handbook check`: all about pages, runbooks, monitoring and the RPC that needs no node, and how much it saw."""
+"""`handbook check`: all that needs no node, and how much was looked at.
+
+Pages, runbooks, monitoring, the description of the RPC.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from handbook import alertmanager, catalogue, dashboards, document, facts, names, reference, rule_tests, rules, runbook
+from handbook import (
+    alertmanager,
+    catalogue,
+    dashboards,
+    document,
+    facts,
+    links,
+    names,
+    reference,
+    rule_tests,
+    rules,
+    runbook,
+)
 from handbook import page as pages
 
 MONITORING = facts.ROOT / "monitoring"
@@ -34,6 +49,7 @@ def check() -> Checked:
 
 
 def _pages(checked: Checked) -> None:
+    read = []
     for file in names.pages():
         try:
             page = pages.read_page(file)
@@ -42,6 +58,9 @@ def _pages(checked: Checked) -> None:
             continue
         checked.counts.update(pages=1, blocks=len(page.blocks))
         checked.problems += names.check(page)
+        read.append(page)
+    dead, checked.counts["links"] = links.check(read)
+    checked.problems += dead
 
 
 def _runbooks(checked: Checked, loaded: tuple[rules.Rule, ...]) -> None:

@@ -71,7 +71,7 @@ def retired_table() -> str:
 def _deviation(entry: dict[str, Any]) -> str:
     builds = ", ".join(f"`{build}`" for build in entry["builds"])
     marks, how = entry["evidence"].split(" ", 1)
-    rehearse = f"**Rehearse:** on the mock, with the fault `{entry['fault']}`.\n\n" if entry["fault"] else ""
+    rehearse = _rehearse(entry)
     return (
         f"### {entry['id']}: {entry['title']} {{ #{entry['id'].lower()} }}\n\n"
         f"{_severity(entry)} evidence [`{marks}`](#evidence-marks) {how}\n\n"
@@ -79,6 +79,16 @@ def _deviation(entry: dict[str, Any]) -> str:
         f"**You lose:** {entry['danger']}\n\n"
         f"**Do:** {entry['workaround']}\n\n{rehearse}"
     )
+
+
+def _rehearse(entry: dict[str, Any]) -> str:
+    from handbook.node.deviations import AT_START
+
+    if entry["fault"] in AT_START:
+        return f"**Rehearse:** on a mock node that is started with `--build {entry['builds'][0]}`.\n\n"
+    if entry["fault"]:
+        return f"**Rehearse:** on the mock, with the fault `{entry['fault']}`.\n\n"
+    return f"**Not rehearsed:** {entry['no_fault']}\n\n"
 
 
 def _severity(entry: dict[str, Any]) -> str:

@@ -133,7 +133,7 @@ class Ports:
 class MockProcess:
     """A mock node in a process of its own, with its data in `directory`. Raises RuntimeError if it does not start."""
 
-    def __init__(self, directory: Path, ports: Ports | None = None) -> None:
+    def __init__(self, directory: Path, ports: Ports | None = None, flags: tuple[str, ...] = ()) -> None:
         ports = ports or Ports()
         self.log = directory / "node.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TB_")}
@@ -151,6 +151,7 @@ class MockProcess:
             f"127.0.0.1:{ports.control}",
             "--metrics-addr",
             f"127.0.0.1:{ports.metrics}",
+            *flags,
         ]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
@@ -161,7 +162,7 @@ class MockProcess:
         }
         self.addresses = Addresses(f"http://{at['RPC']}", f"http://{at['control']}", f"http://{at['metrics']}/metrics")
 
-    def _wait_until_ready(self, seconds: float = 10.0) -> list[str]:
+    def _wait_until_ready(self, seconds: float = 30.0) -> list[str]:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             lines = self.log.read_text().splitlines()

@@ -16,7 +16,8 @@ from typing import Any
 
 from handbook.control import Control
 from handbook.node.config import Config, EnergyRates, Limits
-from handbook.node.desk import Desk
+from handbook.node.desk import LOCAL, Desk
+from handbook.node.gate import Caller
 from handbook.node.methods import run
 from handbook.node.node import Node
 
@@ -39,10 +40,10 @@ def fresh_node(directory: Path, **flags: Any) -> Iterator[Node]:
         node.close()
 
 
-def ask(node: Node, method: str, params: Any = None) -> dict[str, Any]:
+def ask(node: Node, method: str, params: Any = None, caller: Caller = LOCAL) -> dict[str, Any]:
     """One call through the RPC desk, and its commit; the whole envelope."""
     body = {"jsonrpc": "2.0", "id": 1, "method": method} | ({} if params is None else {"params": params})
-    answer = Desk(node, "rpc", run).call(json.dumps(body).encode(), close=False)
+    answer = Desk(node, "rpc", run).call(json.dumps(body).encode(), close=False, caller=caller)
     node.commit()
     assert answer.data is not None, "the connection would be dropped"
     return json.loads(answer.data.partition(b"\r\n\r\n")[2])

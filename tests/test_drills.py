@@ -22,6 +22,7 @@ SCENARIOS = {
     "scrape-failure": "Prometheus scrape failure",
     "database-inconsistency": "Database inconsistency",
     "network-partition": "Network partition during voting",
+    "shared-chain": "Two executors on one chain",
 }
 PARTS = {
     "backup": "Database backup strategy",
@@ -85,7 +86,7 @@ def _phases(page: Page, scenario: str) -> dict[str, list[Block]]:
     return found
 
 
-def test_the_chaos_page_has_the_five_scenarios_in_the_seed_s_order() -> None:
+def test_the_chaos_page_has_the_seed_s_five_scenarios_in_order_and_ours() -> None:
     assert section_problems(read_page(DRILLS), SCENARIOS) == []
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from node_process import NEW_YEAR, NodeProcess, ask, fresh_node, payload
 
 from handbook import facts
 from handbook.control import Refused
-from handbook.node.deviations import AT_START, BUILDS, SWITCHES
+from handbook.node import control
+from handbook.node.deviations import AT_START, BUILDS, CONTRACT, SWITCHES
 from handbook.node.exposition import UNSET, render
+from handbook.node.failure import StartFailure
 from handbook.node.faults import KINDS
 from handbook.node.gate import Caller
 from handbook.node.methods import run
 
+BUILD = "0ecc756a"
 SUBMIT = "gov.treasury.submit_disbursement"
 LEDGER = yaml.safe_load((facts.SNIPPETS / "deviations.yml").read_text())
 
@@ -36,9 +41,70 @@ def node(shared: NodeProcess) -> NodeProcess:
 def test_the_ledger_names_faults_that_exist_and_every_switch() -> None:
     named = {entry["fault"] for entry in LEDGER if entry["fault"]}
     assert named <= KINDS.keys() | AT_START
-    assert SWITCHES.keys() <= named
-    assert BUILDS["0ecc756a"] == SWITCHES.keys() | AT_START.keys()
-    assert len(LEDGER) == 32 and sum(entry["fault"] is not None for entry in LEDGER) == 17
+    assert SWITCHES.keys() | AT_START.keys() <= named
+    for build in BUILDS.keys() - {CONTRACT}:
+        entries = {entry["fault"] for entry in LEDGER if build in entry["builds"]}
+        assert BUILDS[build] == entries & (SWITCHES.keys() | AT_START.keys())
+    assert len(LEDGER) == 33 and sum(entry["fault"] is not None for entry in LEDGER) == 19
+    assert sum("no_fault" in entry for entry in LEDGER) == 14
+
+
+def test_the_schema_wants_a_reason_for_an_entry_without_a_fault() -> None:
+    schema = json.loads((facts.SNIPPETS / "schemas" / "deviations.json").read_text())
+    silent, reasoned = (next(entry for entry in LEDGER if bool(entry["fault"]) is given) for given in (False, True))
+    for entry in (
+        {name: value for name, value in silent.items() if name != "no_fault"},
+        reasoned | {"no_fault": "There is one, so this is wrong."},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate([entry], schema)
+    jsonschema.validate([silent, reasoned], schema)
+
+
+def test_a_submission_that_is_answered_with_an_error_is_stored(node: NodeProcess) -> None:
+    node.control.call("mock.fault.add", {"fault": "history_unwritten"})
+    with pytest.raises(Refused, match="-32092 treasury storage error"):
+        node.rpc.call(SUBMIT, payload(100))
+    stored = node.rpc.call("gov.treasury.disbursements")["disbursements"]
+    history = node.rpc.call("gov.treasury.balance_history")["snapshots"]
+    assert [entry["disbursement"]["id"] for entry in stored] == [1] and len(history) == 1
+    assert node.rpc.call(SUBMIT, payload(100))["id"] == 2, "submitted again: due twice"
+    (entry,) = node.control.call("mock.journal", {"method": "*submit_disbursement", "failed": True})["entries"]
+    assert entry["faults"] == ["history_unwritten"] and entry["changed"]
+
+
+def test_a_restart_loses_the_market_once_a_key_was_registered(tmp_path: Path) -> None:
+    with fresh_node(tmp_path) as node:
+        terms = {"capacity_kwh": 9, "jurisdiction": "US_CA", "meter_address": "m", "price_per_kwh": 3, "stake": 5000}
+        ask(node, "energy.register_provider", terms)
+    for build, keyed, left in ((BUILD, False, 1), (CONTRACT, True, 1), (BUILD, True, 0)):
+        with fresh_node(tmp_path, build=build) as node:
+            if keyed and build == CONTRACT:
+                control.energy(node, {"provider_id": "energy-0x00000000", "public_key_hex": "00" * 32})
+                node.commit()
+            assert len(node.state.energy.providers) == left, build
+            assert node.log.reload() == node.state
+
+
+def test_a_default_toml_that_does_not_fit(tmp_path: Path) -> None:
+    data = tmp_path / "node-data"
+    data.mkdir()
+    (data / "default.toml").write_text("[rpc]\nenable_debug = true\n")
+    with pytest.raises(StartFailure, match="every key"), fresh_node(tmp_path):
+        pass
+    assert "max_body_bytes" not in (data / "default.toml").read_text()
+    with fresh_node(tmp_path, build=BUILD):
+        assert "max_body_bytes" in (data / "default.toml").read_text()
+
+
+def test_rehearsal_by_control_is_the_fault_of_that_name(node: NodeProcess, tmp_path: Path) -> None:
+    assert node.control.call("mock.energy", {"rehearsal": True})["rehearsal"]
+    assert [fault["fault"] for fault in node.control.call("mock.fault.list")["faults"]] == ["energy_rehearsal"]
+    assert not node.control.call("mock.energy", {"rehearsal": False})["rehearsal"]
+    assert node.control.call("mock.fault.list")["faults"] == []
+    assert node.control.call("mock.status")["deviations"] == []
+    with NodeProcess(tmp_path, build=BUILD) as own, pytest.raises(Refused, match="without --build"):
+        own.control.call("mock.energy", {"rehearsal": False})
 
 
 def test_a_switch_stands_until_it_is_cleared_and_is_shown(node: NodeProcess) -> None:

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from node_process import NEW_YEAR, NodeProcess, ask, call, fresh_node, payload, post
 
 from handbook.control import Refused
 from handbook.node import events as ev
 from handbook.node import log as log_module
+from handbook.node import state as state_module
 from handbook.node.config import Config
 from handbook.node.failure import CommitFailed, StartFailure
+from handbook.node.log import EventLog, encode_state
 from handbook.node.node import Node
+from handbook.node.salvage import salvage
 
 SUBMIT = "gov.treasury.submit_disbursement"
 
@@ -122,6 +123,48 @@ def test_on_a_full_disk_calls_are_refused_and_service_comes_back_with_the_space(
         assert last == listed[0]["disbursement"]["id"], "what was refused is not there"
         resource.prlimit(own.process.pid, resource.RLIMIT_FSIZE, free)
         assert last + 1 == own.rpc.call(SUBMIT, payload())["id"]
+
+
+def test_the_log_keeps_what_two_checkpoints_need_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pruning the file grows for ever; without the older checkpoint one bad byte costs everything."""
+    monkeypatch.setattr(log_module, "CHECKPOINT_EVERY", 100)
+    with fresh_node(tmp_path) as node:
+        for _ in range(330):
+            ask(node, SUBMIT, payload())
+        state, seq = encode_state(node.state), node.log.seq
+        first, count = node.log.db.execute("SELECT min(seq), count(*) FROM event").fetchone()
+        older, newer = (row[0] for row in node.log.db.execute("SELECT seq FROM checkpoint ORDER BY seq"))
+        assert first == older + 1 and 100 <= newer - older <= 102 and count == seq - older < 210
+        copy = tmp_path / "copy" / "node-data"
+        shutil.copytree(tmp_path / "node-data", copy)
+    db = sqlite3.connect(copy / "node.sqlite")
+    db.execute("UPDATE checkpoint SET state = x'00' WHERE seq = ?", (newer,))
+    db.commit()
+    db.close()
+    with pytest.raises(StartFailure, match="fails its checksum"):
+        EventLog(copy / "node.sqlite")
+    salvage(copy, tmp_path / "new")
+    assert encode_state(EventLog(tmp_path / "new" / "node.sqlite").state) == state
+
+
+def test_a_node_that_keeps_all_drops_neither_records_nor_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "CHECKPOINT_EVERY", 100)
+    monkeypatch.setattr(state_module, "MAX_RECORDS", 20)
+    monkeypatch.setattr(state_module, "MAX_SNAPSHOTS", 30)
+    with fresh_node(tmp_path, keep_all=True) as node:
+        for _ in range(60):
+            ask(node, SUBMIT, payload())
+        assert (60, 61) == (len(node.state.records), len(node.state.snapshots))
+        assert 1 == ask(node, "gov.treasury.disbursement", {"id": 1})["result"]["disbursement"]["disbursement"]["id"]
+    with fresh_node(tmp_path, keep_all=True) as node:
+        assert (60, 61) == (len(node.state.records), len(node.state.snapshots))
+        assert 1 == node.log.db.execute("SELECT min(seq) FROM event").fetchone()[0]
+    with fresh_node(tmp_path) as node:  # the limits hold again
+        assert (20, 30) == (len(node.state.records), len(node.state.snapshots))
+        assert {"Draft": 20} == node.state.statuses
+        assert [41, 60] == [min(node.state.records), max(node.state.records)]
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.long)])
@@ -246,7 +289,11 @@ def one_event_gone(path: Path) -> None:
 def test_a_damaged_file_is_named_with_what_was_expected_and_left_alone(tmp_path: Path, how: Any, why: str) -> None:
     message = damaged(tmp_path, how)
     assert why in message and "node.sqlite cannot be used: " in message
-    assert "expected a mock node's event log, format 1" in message and "(hint: restore " in message
+    assert (
+        "expected a mock node's event log, format 1" in message
+        and "(hint: restore " in message
+        and "handbook salvage " in message
+    )
 
 
 def test_a_damaged_file_stops_the_process_with_status_1(tmp_path: Path) -> None:
@@ -263,57 +310,3 @@ def test_the_clock_stays_frozen_through_a_kill(tmp_path: Path) -> None:
         own.kill()
     with NodeProcess(tmp_path) as own:
         assert {"frozen": True, "now": NEW_YEAR + 60} == own.control.call("mock.status")["clock"]
-
-
-ACTIONS = st.lists(
-    st.one_of(
-        st.tuples(st.just("submit"), st.integers(1, 500_000)),
-        st.tuples(st.just("queue"), st.integers(1, 8)),
-        st.tuples(st.just("execute"), st.integers(1, 8)),
-        st.tuples(st.just("rollback"), st.integers(1, 8)),
-        st.tuples(st.just("fund"), st.integers(1, 1000)),
-        st.tuples(st.just("mine"), st.integers(1, 200)),
-        st.tuples(st.just("tick"), st.integers(1, 2)),
-        st.tuples(st.just("clock"), st.integers(0, 100)),
-    ),
-    max_size=40,
-)
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(ACTIONS)
-def test_whatever_is_done_the_counter_is_the_sum_of_its_history_and_replay_agrees(
-    tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, int]]
-) -> None:
-    directory = tmp_path_factory.mktemp("actions")
-    with fresh_node(directory) as node:
-        node.record(ev.Funded("treasury", 300_000))
-        node.start_executor("manual")
-        for what, number in actions:
-            _act(node, what, number)
-        node.commit()
-        history = list(node.state.snapshots.values())
-        assert node.state.counter == sum(entry["delta"] for entry in history) >= 0
-        assert list(range(1, len(history) + 1)) == [entry["id"] for entry in history]
-        assert list(range(1, node.state.last_id + 1)) == list(node.state.records)
-        assert all(account.balance >= 0 for account in node.state.accounts.values())
-        assert node.state == node.log.reload()
-
-
-def _act(node: Node, what: str, number: int) -> None:
-    if what == "submit":
-        ask(node, SUBMIT, payload(number, memo="depends_on=1" if number % 3 else ""))
-    elif what == "queue":
-        ask(node, "gov.treasury.queue_disbursement", {"id": number, "current_epoch": 99})
-    elif what == "execute":
-        ask(node, "gov.treasury.execute_disbursement", {"id": number, "tx_hash": "", "receipts": []})
-    elif what == "rollback":
-        ask(node, "gov.treasury.rollback_disbursement", {"id": number, "reason": ""})
-    elif what == "fund":
-        node.record(ev.BalanceMoved("Accrual", number, None, node.now()))
-    elif what == "mine":
-        node.record(ev.Mined(number))
-    elif what == "clock":
-        node.record(ev.ClockSet(node.now() + number, 0))
-    elif node.executor:
-        node.executor.tick()

@@ -12,7 +12,7 @@ import pytest
 from handbook import reference
 from handbook.node import energy, gate, liveness, treasury
 from handbook.node.config import EnergyRates, Limits
-from handbook.node.methods import METHODS
+from handbook.node.methods import ALIASES, METHODS
 
 DOCUMENT = reference.load()
 
@@ -20,6 +20,7 @@ DOCUMENT = reference.load()
 def test_the_description_holds() -> None:
     assert [] == reference.check()
     assert 51 == len(reference.methods())
+    assert 147 == sum(len(described["x-errors"]) for described in reference.methods().values())
 
 
 def method(document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -61,10 +62,24 @@ def test_role_and_limiter_are_those_of_the_gate() -> None:
         assert described["x-limiter"] == (of_energy if name.startswith("energy.") else "general"), name
 
 
+def test_builds_and_aliases_are_those_of_the_code() -> None:
+    aliases = {}
+    for name, described in reference.methods().items():
+        reachable = not name.startswith(gate.TREASURY) and name not in gate.UNLISTED
+        assert described["x-builds"] == {"contract": "served", "0ecc756a": "served" if reachable else "unreachable"}, (
+            name
+        )
+        aliases |= dict.fromkeys(described.get("x-alias", {}).get("names", []), name)
+    assert aliases == ALIASES
+
+
 def test_the_limiters_refill_as_the_code_does() -> None:
     rates = EnergyRates()
     per_minute = {f"energy.{field.name}": getattr(rates, field.name) * 60 for field in fields(rates)}
     per_minute["general"] = Limits().tokens_per_second * 60
+    for name, one in DOCUMENT["x-limiters"].items():
+        middle = "" if name == "general" else f"{name.upper().replace('.', '_')}_"
+        assert one["variable"] == f"TB_RPC_{middle}TOKENS_PER_SEC"
     assert per_minute == pytest.approx({name: one["per_minute"] for name, one in DOCUMENT["x-limiters"].items()})
 
 

@@ -7,6 +7,7 @@ Bytes come in at the top, and every module imports only from the ones below it:
     members     the params of the `mock.*` methods
     near        what a refused call probably meant
     rpc         the RPC listener: limiter, Host list, routes, method table
+    salvage     what can still be read of a damaged log
     batch       answers that wait for the commit of the changes they rest on
     desk        one JSON-RPC call from bytes to answer, and into the journal
     wire        HTTP/1.1 connections: what is kept open, what waits, in which order it leaves
@@ -32,12 +33,14 @@ Bytes come in at the top, and every module imports only from the ones below it:
     torn        a torn write, as a power cut leaves it
     journal     the calls that were made, bounded
     faults      what an operator may break on purpose
+    peers       nodes that share a chain: what one tells another
     lifecycle   what a call or a tick may do to a disbursement: state and arguments to events
     market      the rules of the energy market: state and arguments to events
     readings    signed meter readings: digest, hash, verification
     chain       the local chain: admission of payments, mining
     snapshots   states kept aside, and states from outside
     log         the event log in SQLite: append, checkpoint, replay
+    forks       the chain of a node with peers: which branch wins, what becomes of the loser's payments
     state       the one state, and how an event changes it
     market_state  the energy market's part of it
     events      every kind of change there is

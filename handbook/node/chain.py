@@ -8,10 +8,9 @@ times `TB_MIN_FEE_PER_BYTE_CONSUMER`.
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from handbook.node import events as ev
-from handbook.node.state import Account, State
+from handbook.node.forks import Account
+from handbook.node.state import State
 
 TREASURY = "treasury"
 PAYMENT_BYTES = 540
@@ -61,11 +60,6 @@ def admit(state: State, payment: ev.Admitted, price: int) -> ev.Admitted:
     if payment.fee < price * PAYMENT_BYTES:
         raise Rejected("fee below minimum", 10)
     return payment
-
-
-def hash_of(*parts: object) -> str:
-    """64 hexadecimal digits that depend on nothing but the parts."""
-    return sha256("\0".join(str(part) for part in parts).encode()).hexdigest()
 
 
 def stats(state: State, lane: str, now: int) -> dict[str, int]:

@@ -69,7 +69,7 @@ class Config:
     """One field per flag of `handbook node`; `HOST:PORT` with port 0 asks for any free port.
 
     `clock` freezes the node's clock at that Unix second. `treasury_balance` is credited once, to an empty data
-    directory.
+    directory. `keep_all` lifts the node's retention limits.
     """
 
     rpc_addr: str = "127.0.0.1:3030"
@@ -85,6 +85,7 @@ class Config:
     treasury_executor_lease: int = 60
     aliases: bool = True
     build: str = CONTRACT
+    keep_all: bool = False
     limits: Limits = field(default_factory=limits_from_environment)
     energy_rates: EnergyRates = field(default_factory=energy_rates_from_environment)
     min_fee_per_byte: int = field(default_factory=fee_from_environment)

@@ -17,18 +17,21 @@ import msgspec
 from handbook.node import events as ev
 from handbook.node import near, snapshots
 from handbook.node.batch import Batch
+from handbook.node.config import address
 from handbook.node.desk import Answer, Desk
 from handbook.node.deviations import BUILDS, SWITCHES
-from handbook.node.failure import CommitFailed, RpcError
+from handbook.node.failure import CommitFailed, RpcError, StartFailure
 from handbook.node.faults import KINDS, LASTING, OPTIONAL, TAKES, WIRE
 from handbook.node.gate import Caller
+from handbook.node.journal import Filter
 from handbook.node.market_state import MAX_PROVIDERS
 from handbook.node.members import MAX_AMOUNT, MEMBERS, check, wrong
 from handbook.node.node import Node
 from handbook.node.parser import Request
+from handbook.node.peers import MAX_MESSAGE
 from handbook.node.rpc import host_allowed
 from handbook.node.state import EPOCH_BLOCKS
-from handbook.node.wire import FRESH_SECONDS, MAX_BODY, Connection, reply
+from handbook.node.wire import FRESH_SECONDS, Connection, reply
 
 
 def status(node: Node, params: dict[str, Any]) -> dict[str, Any]:
@@ -187,8 +190,12 @@ def seed(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def journal(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """The calls that were made, oldest first, from number `since` on; 10 000 are kept."""
-    page = node.journal.page(params.get("since", 1), params.get("limit"))
+    """The calls that were made, oldest first, from number `since` on; 10 000 are kept. `method` may be a pattern."""
+    page = node.journal.page(
+        params.get("since", 1),
+        params.get("limit"),
+        Filter(params.get("method"), params.get("listener"), params.get("failed")),
+    )
     for entry in page["entries"]:
         if entry["error"] and entry["listener"] == "rpc":
             found = near.miss(node.contract, entry["method"], entry["error"]["code"], entry["params"])
@@ -258,6 +265,54 @@ def fault_clear(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     return {"cleared": cleared}
 
 
+def peers(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Shares one chain with other mock nodes, by their control addresses; `[]` leaves them. Without params it shows."""
+    if "peers" in params:
+        addresses = _addresses(node, params["peers"])
+        node.peers.set(addresses, [peer for peer in _cut(node) if peer in addresses])
+    return node.peers.shown()
+
+
+def partition(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Cuts this node off from some of its peers, in both directions; from all of them without `peers`."""
+    known = node.state.net.peers if node.state.net else []
+    lost = _addresses(node, params["peers"]) if "peers" in params else known
+    if strangers := [peer for peer in lost if peer not in known]:
+        raise wrong("peers", f"peers of this node ({', '.join(known) or 'it has none'})", strangers)
+    node.peers.set(known, [peer for peer in known if peer in lost or peer in _cut(node)])
+    return node.peers.shown()
+
+
+def heal(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """Ends every partition that this node made. The nodes are in step a moment later: ask `mock.peers`."""
+    if node.state.net:
+        node.peers.set(node.state.net.peers, [])
+    return node.peers.shown()
+
+
+def exchange(node: Node, params: dict[str, Any]) -> dict[str, Any]:
+    """What one mock node tells another: its chain and its mempool. Answers its own."""
+    return node.peers.take(params)
+
+
+def _cut(node: Node) -> list[str]:
+    return node.state.net.cut if node.state.net else []
+
+
+def _addresses(node: Node, given: list[str]) -> list[str]:
+    found = []
+    for item in given:
+        where = item.removeprefix("http://").removesuffix("/")
+        try:
+            address("peers", where)
+        except StartFailure:
+            raise wrong("peers", MEMBERS["mock.peers"]["peers"].expected, item) from None
+        if where == node.peers.name:
+            raise wrong("peers", "other nodes than this one", item)
+        found.append(where)
+    return list(dict.fromkeys(found))
+
+
 def energy(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     """Sets the energy market's parameters, one provider's key, rehearsal. What is left out stays."""
     market, rehearsal = node.state.energy, params.get("rehearsal")
@@ -274,8 +329,24 @@ def energy(node: Node, params: dict[str, Any]) -> dict[str, Any]:
             raise wrong("provider_id", f"at most {MAX_PROVIDERS} providers with a key", params["provider_id"])
         node.record(ev.ProviderKeysSet(keys))
     if rehearsal is not None:
-        (node.deviations.add if rehearsal else node.deviations.discard)("energy_rehearsal")
+        _rehearse(node, rehearsal)
     return {**rules, "provider_keys": node.state.energy.keys, "rehearsal": "energy_rehearsal" in node.deviations}
+
+
+def _rehearse(node: Node, on: bool) -> None:
+    """The deviation of that name, as a fault: switched off it is gone, unless the build is so."""
+    name = "energy_rehearsal"
+    if not on and name in BUILDS[node.config.build]:
+        why = f"build {node.config.build} is always in rehearsal; start a node without --build"
+        raise RpcError(-32602, f"rehearsal: {why}")
+    standing = [fault for fault in node.faults.standing if fault.fault == name]
+    if on and name not in node.deviations:
+        node.deviations.add(name)
+        node.faults.add(name, None)
+    elif not on:
+        for fault in standing:
+            node.faults.clear(fault.id)
+        node.deviations.discard(name)
 
 
 METHODS: dict[str, Callable[[Node, dict[str, Any]], dict[str, Any]]] = {
@@ -283,15 +354,19 @@ METHODS: dict[str, Callable[[Node, dict[str, Any]], dict[str, Any]]] = {
     "mock.energy": energy,
     "mock.dump": dump,
     "mock.epoch": epoch,
+    "mock.exchange": exchange,
     "mock.executor": executor,
     "mock.fault.add": fault_add,
     "mock.fault.clear": fault_clear,
     "mock.fault.list": fault_list,
     "mock.fund": fund,
+    "mock.heal": heal,
     "mock.journal": journal,
     "mock.load": load,
     "mock.mine": mine,
     "mock.mining": mining,
+    "mock.partition": partition,
+    "mock.peers": peers,
     "mock.reset": reset,
     "mock.revert": revert,
     "mock.seed": seed,
@@ -302,7 +377,7 @@ METHODS: dict[str, Callable[[Node, dict[str, Any]], dict[str, Any]]] = {
 }
 LOOPBACK_HOSTS = frozenset({b"127.0.0.1", b"localhost"})
 RULE = ("method", "nth", "probability")
-UNLISTED = frozenset({"mock.journal", "mock.reset", "mock.status"})
+UNLISTED = frozenset({"mock.exchange", "mock.journal", "mock.reset", "mock.status"})
 
 
 def run(node: Node, method: str, params: Any, caller: Caller) -> Any:
@@ -317,7 +392,7 @@ def run(node: Node, method: str, params: Any, caller: Caller) -> Any:
 class ControlSite:
     """POST / only. No limiter; the default Host list of the RPC listener, against pages that guess at local ports."""
 
-    max_body, fresh_seconds = MAX_BODY, FRESH_SECONDS
+    max_body, fresh_seconds = MAX_MESSAGE, FRESH_SECONDS
 
     def __init__(self, node: Node, batch: Batch) -> None:
         self._node, self._batch = node, batch

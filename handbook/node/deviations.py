@@ -15,5 +15,8 @@ SWITCHES = {
     "submits_overwritten": "submissions that arrive together get one id, and the last one's record",
     "treasury_unlisted": "all gov.treasury.* methods are -32601",
 }
-AT_START = {"config_replaced": "a default.toml that does not fit is overwritten with the defaults"}
+AT_START = {
+    "config_replaced": "a default.toml that does not fit is overwritten with the defaults",
+    "market_lost": "a start after a provider's key was registered finds an empty energy market",
+}
 BUILDS: dict[str, frozenset[str]] = {CONTRACT: frozenset(), "0ecc756a": frozenset({*SWITCHES, *AT_START})}

@@ -21,6 +21,12 @@ class ClockSet(Event, frozen=True, tag="clock"):
     offset: int
 
 
+class RetentionSet(Event, frozen=True, tag="retention"):
+    """`all`: nothing is dropped any more; else the node's limits hold from now on."""
+
+    all: bool
+
+
 class HeightSet(Event, frozen=True, tag="height"):
     height: int
 
@@ -90,6 +96,44 @@ class Admitted(Event, frozen=True, tag="admitted"):
     amount: int
     fee: int
     at: int
+
+
+Fund = tuple[str, int, str]
+"""An account, the coins that it is given, and an id: a branch holds each gift once."""
+
+
+class Link(msgspec.Struct, frozen=True, array_like=True):
+    """Blocks that node `by` mined at once, the payments in the first; or none, and coins from the operator."""
+
+    hash: str
+    by: str
+    blocks: int
+    payments: list[Admitted]
+    fund: Fund | None
+
+
+class Root(msgspec.Struct, frozen=True, array_like=True):
+    """Where links begin; accounts as (balance, nonce)."""
+
+    hash: str
+    height: int
+    accounts: dict[str, tuple[int, int]]
+
+
+class PeersSet(Event, frozen=True, tag="peers"):
+    """With whom this node, known to them as `name`, shares a chain, and which of them are `cut` off."""
+
+    name: str
+    peers: list[str]
+    cut: list[str]
+
+
+class ChainTaken(Event, frozen=True, tag="chain_taken"):
+    """A peer's branch won: `links` follow `keep` of the own ones, or the root if there is one."""
+
+    root: Root | None
+    keep: int
+    links: list[Link]
 
 
 class LeaseSet(Event, frozen=True, tag="lease"):
@@ -200,6 +244,10 @@ class SettlementProposed(Event, frozen=True, tag="settlement_proposed"):
     body: dict[str, Any]
 
 
+class MarketLost(Event, frozen=True, tag="market_lost"):
+    """The start found no providers, credits, readings and keys; disputes, receipts and slashes are still there."""
+
+
 class Reverted(Event, frozen=True, tag="reverted"):
     """The state is the snapshot's again. A checkpoint with the same number holds it."""
 
@@ -214,6 +262,7 @@ class Loaded(Event, frozen=True, tag="loaded"):
 
 Kind = (
     ClockSet
+    | RetentionSet
     | HeightSet
     | Mined
     | Funded
@@ -237,6 +286,9 @@ Kind = (
     | Slashed
     | DisputeSet
     | SettlementProposed
+    | MarketLost
+    | PeersSet
+    | ChainTaken
     | RandomSeeded
     | Crashed
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from handbook.node import chain, lifecycle
+from handbook.node import chain, forks, lifecycle
 from handbook.node import events as ev
 from handbook.node.breaker import Breaker
 from handbook.node.dependencies import MAX_MEMO
@@ -181,7 +181,7 @@ class Executor:
         fee = self._node.config.min_fee_per_byte * chain.PAYMENT_BYTES
         if chain.available(state, chain.TREASURY) < record["amount"] + fee:
             raise _SigningFailure("insufficient treasury BLOCK balance")
-        tx_hash = chain.hash_of("payment", record["id"], nonce, record["destination"], record["amount"], fee)
+        tx_hash = forks.digest("payment", record["id"], nonce, record["destination"], record["amount"], fee)
         return ev.IntentStaged(record["id"], tx_hash, nonce, record["destination"], record["amount"], fee, now)
 
     def _price(self) -> int:

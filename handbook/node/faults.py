@@ -46,6 +46,7 @@ DELAY = {"delay": "holds the answer for `milliseconds`, plus up to `jitter` more
 CONDITIONS = {
     "clock_skew": "the node's clock is off by `seconds`, and by `drift` microseconds more per second",
     "fee_pressure": "the mempool asks `price` per byte; the executor still pays the static minimum",
+    "history_unwritten": "a submission is stored, its entry in the history is not: it is answered with -32092",
     "mempool_full": "the mempool refuses every payment",
 }
 WIRE = {**UNDONE, **DONE, **DELAY}

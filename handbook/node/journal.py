@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,6 +30,24 @@ class Call(msgspec.Struct, gc=False):
     faults: tuple[str, ...] = ()
 
 
+class Filter(NamedTuple):
+    """What None leaves open. `method`: a name or a pattern such as `energy.*`."""
+
+    method: str | None = None
+    listener: str | None = None
+    failed: bool | None = None
+
+    def takes(self, call: Call) -> bool:
+        return (
+            (self.method is None or fnmatchcase(call.method or "", self.method))
+            and (self.listener is None or call.listener == self.listener)
+            and (self.failed is None or call.ok != self.failed)
+        )
+
+
+ALL = Filter()
+
+
 class Journal:
     def __init__(self) -> None:
         self.clear()
@@ -45,15 +64,15 @@ class Journal:
         self._calls.append(call)
         return call
 
-    def page(self, since: int, limit: int | None) -> dict[str, Any]:
+    def page(self, since: int, limit: int | None, wanted: Filter = ALL) -> dict[str, Any]:
         """Calls numbered `since` and later; `next` is what to ask for the next time."""
-        found = [call for call in self._calls if call.seq >= since]
-        if limit is not None:
-            found = found[:limit]
+        found = [call for call in self._calls if call.seq >= since and wanted.takes(call)]
+        cut = limit is not None and len(found) > limit
+        found = found[:limit]
         return {
             "dropped": self.next - 1 - len(self._calls),
             "entries": [_shown(call) for call in found],
-            "next": found[-1].seq + 1 if found else self.next,
+            "next": found[-1].seq + 1 if cut else self.next,
         }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from handbook.node import chain
+from handbook.node import chain, forks
 from handbook.node.exposition import render
 from handbook.node.failure import Dropped
 from handbook.node.node import Node
@@ -42,7 +42,7 @@ def latest_header(node: Node, params: Any) -> dict[str, Any]:
         if node.executor and node.executor.alive:
             node.executor.end("blockchain lock poisoned")
     _clean_lock(node)
-    return _header(height)
+    return _header(node, height)
 
 
 def headers(node: Node, params: Any) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def headers(node: Node, params: Any) -> list[dict[str, Any]]:
     _clean_lock(node)
     start, limit = _count(params, "start", 0), min(_count(params, "limit", 200), MAX_HEADERS)
     first = max(start, 1)
-    return [_header(height) for height in range(first, min(first + limit, node.state.height + 1))]
+    return [_header(node, height) for height in range(first, min(first + limit, node.state.height + 1))]
 
 
 def jurisdiction_status(node: Node, params: Any) -> dict[str, Any]:
@@ -63,8 +63,10 @@ def overlay_status(node: Node, params: Any) -> dict[str, Any]:
     return {"active_peers": 0, "backend": "inhouse", "database_path": path, "persisted_peers": 0}
 
 
-def _header(height: int) -> dict[str, Any]:
-    return {"difficulty": DIFFICULTY, "hash": chain.hash_of("block", height), "height": height}
+def _header(node: Node, height: int) -> dict[str, Any]:
+    net = node.state.net
+    found = (net and forks.block_hash(net, height)) or forks.digest("block", height)
+    return {"difficulty": DIFFICULTY, "hash": found, "height": height}
 
 
 def _clean_lock(node: Node) -> None:

@@ -1,6 +1,8 @@
 """The event log, in one SQLite file.
 
-Append-only events, and a checkpoint of the state now and then so that a start is quick.
+Events are appended, never changed. Now and then a checkpoint of the state makes a start quick; the last two are kept,
+and events before them go, so that the file stops growing. A node that keeps all loses no event and makes no checkpoint,
+which would hold it up for seconds: its start replays everything.
 
 Durable: write-ahead log with `synchronous=FULL`; a commit that returned survives `kill -9` and power loss. A start
 reads through a read-only connection first, so a damaged file is reported and left as it is. Every row carries a
@@ -23,7 +25,8 @@ from handbook.node.state import State, apply
 
 APPLICATION_ID = 0x54426D6E  # "TBmn"
 FORMAT = 1
-CHECKPOINT_EVERY = 10_000
+CHECKPOINT_EVERY = 25_000
+"""Events. Rare enough that fewer than one call in a hundred waits for one, and a start replays them in 0.3 s."""
 FULL_CHECK_BYTES = 16 * 2**20
 """Up to this size a start also lets SQLite check every page; beyond it, only what is read is checked."""
 
@@ -51,9 +54,10 @@ class EventLog:
         if not path.exists():
             if path.with_name(f"{path.name}-wal").exists():
                 raise _damaged(path, "the file is missing, but its write-ahead log is there")
-            _create(path)
-        self.seq, self._checkpointed, self.state = _load(path)
+            create(path)
+        self.seq, self._checkpointed, self.state = load(path)
         self.db = self._open()
+        self._oldest, self._kept_from = self._bounds()
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, cached_statements=32)
@@ -70,7 +74,9 @@ class EventLog:
         try:
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT INTO event VALUES (?, ?, ?)", rows)
-            if last - self._checkpointed >= CHECKPOINT_EVERY:
+            if not state.keep_all:
+                self._prune(2 * len(rows))
+            if full := last - self._checkpointed >= CHECKPOINT_EVERY and not state.keep_all:
                 self._checkpoint(last, state)
             db.execute("COMMIT")
         except sqlite3.Error as error:
@@ -78,8 +84,15 @@ class EventLog:
                 db.execute("ROLLBACK")
             raise CommitFailed(str(error)) from error
         self.seq = last
-        if last - self._checkpointed >= CHECKPOINT_EVERY:
+        if full:
             self._checkpointed = last
+
+    def _prune(self, most: int) -> None:
+        """Deletes events before the older checkpoint, oldest first: a few with each commit, so that none waits long."""
+        if self._oldest < self._kept_from:
+            upto = min(self._oldest + most, self._kept_from)
+            self.db.execute("DELETE FROM event WHERE seq < ?", (upto,))
+            self._oldest = upto
 
     def keep_wal(self) -> None:
         """Lets no commit move pages out of the write-ahead log any more."""
@@ -87,8 +100,20 @@ class EventLog:
 
     def _checkpoint(self, seq: int, state: State) -> None:
         blob = encode_state(state)
-        self.db.execute("DELETE FROM checkpoint")
+        self.db.execute("DELETE FROM checkpoint WHERE seq < (SELECT max(seq) FROM checkpoint) OR seq >= ?", (seq,))
         self.db.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (seq, blob, crc32(blob)))
+        self._kept_from = self._bounds()[1]
+
+    def _bounds(self) -> tuple[int, int]:
+        """The oldest event, and the first that the older checkpoint needs."""
+        first = self.db.execute("SELECT min(seq) FROM event").fetchone()[0]
+        older = self.db.execute("SELECT min(seq) FROM checkpoint HAVING count(*) > 1").fetchone()
+        return first or 1, older[0] + 1 if older else 1
+
+    def store_checkpoint(self, seq: int, state: State) -> None:
+        """Makes the state of event `seq` what the next start begins with."""
+        self._checkpoint(seq, state)
+        self.seq = self._checkpointed = seq
 
     def jump(self, event: ev.Reverted | ev.Loaded, state: State) -> None:
         """Commits the event and a checkpoint of the state that follows it. Raises CommitFailed."""
@@ -110,16 +135,17 @@ class EventLog:
             "BEGIN IMMEDIATE; DELETE FROM event; DELETE FROM checkpoint; DELETE FROM snapshot; COMMIT;"
         )
         self.seq = self._checkpointed = 0
+        self._oldest = self._kept_from = 1
 
     def reload(self) -> State:
         """What is stored, read again."""
-        self.seq, self._checkpointed, state = _load(self.path, check_pages=False)
+        self.seq, self._checkpointed, state = load(self.path, check_pages=False)
         return state
 
     def close(self, state: State) -> None:
         """Leaves a checkpoint, so that the next start replays nothing."""
         try:
-            if self.seq > self._checkpointed:
+            if self.seq > self._checkpointed and not state.keep_all:
                 self.db.execute("BEGIN IMMEDIATE")
                 self._checkpoint(self.seq, state)
                 self.db.execute("COMMIT")
@@ -128,7 +154,7 @@ class EventLog:
         self.db.close()
 
 
-def _create(path: Path) -> None:
+def create(path: Path) -> None:
     """Under another name first: a node killed here leaves no half-made file that looks damaged."""
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
@@ -146,7 +172,7 @@ def _create(path: Path) -> None:
         ) from None
 
 
-def _load(path: Path, check_pages: bool = True) -> tuple[int, int, State]:
+def load(path: Path, check_pages: bool = True) -> tuple[int, int, State]:
     """Last event, the checkpoint it started from, and the state.
 
     Raises StartFailure for a file that cannot be trusted.
@@ -208,5 +234,5 @@ def _events(path: Path, db: sqlite3.Connection, after: int) -> Iterator[tuple[in
 
 
 def _damaged(path: Path, why: str) -> StartFailure:
-    hint = f"restore {path.parent} from a backup, or move it away to start empty; the file was not changed"
+    hint = f"restore {path.parent} from a backup, or keep what is readable: handbook salvage {path.parent}"
     return StartFailure(f"{path} cannot be used: {why}", f"expected a mock node's event log, format {FORMAT}", hint)

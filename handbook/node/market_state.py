@@ -121,6 +121,10 @@ def _proposed(market: Market, event: ev.SettlementProposed) -> None:
     market.proposals.pop(event.id - MAX_PROPOSALS, None)
 
 
+def _lost(market: Market, event: ev.MarketLost) -> None:
+    market.providers, market.meters, market.keys, market.credits, market.registered = {}, {}, {}, {}, 0
+
+
 APPLY: dict[type, Callable[[Market, Any], None]] = {
     ev.EnergyRulesSet: _rules,
     ev.ProviderKeysSet: _keys,
@@ -130,4 +134,5 @@ APPLY: dict[type, Callable[[Market, Any], None]] = {
     ev.Slashed: _slashed,
     ev.DisputeSet: _dispute,
     ev.SettlementProposed: _proposed,
+    ev.MarketLost: _lost,
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from handbook.node.failure import RpcError
 from handbook.node.faults import KINDS
+from handbook.node.peers import MAX_PEERS
 
 MAX_AMOUNT = 2**63 - 1
 MAX_HEIGHT = 2**40
@@ -35,6 +36,11 @@ _KEY = Member(
 )
 _PATH = Member("a file name", lambda v: isinstance(v, str) and bool(v) and "\0" not in v, True)
 _CHANCE = Member("a number over 0, up to 1", lambda v: type(v) in (int, float) and 0 < v <= 1)
+_ANY = Member("what another node sends", lambda v: True, required=True)
+_ADDRESSES = Member(
+    'control addresses, such as ["http://127.0.0.1:13031"]',
+    lambda v: isinstance(v, list) and len(v) <= MAX_PEERS and all(isinstance(item, str) and item for item in v),
+)
 _FLAG = Member("true or false", lambda v: isinstance(v, bool))
 
 
@@ -46,6 +52,7 @@ MEMBERS: dict[str, dict[str, Member]] = {
         "quorum_threshold_ppm": _whole(0, 1_000_000), "rehearsal": _FLAG, "slashing_rate_bps": _whole(0, 10_000),
     },
     "mock.epoch": {"advance": _whole(0, 2**32), "set": _whole(0, 2**32)},
+    "mock.exchange": {"links": _ANY, "meet": _FLAG, "mempool": _ANY, "root": _ANY, "sender": _TEXT},
     "mock.executor": {
         "id": _TEXT, "lease": _whole(5, 86_400), "mode": _one_of(MODES, True), "poll_interval": _whole(1, 86_400),
     },
@@ -58,12 +65,17 @@ MEMBERS: dict[str, dict[str, Member]] = {
     },
     "mock.fault.clear": {"id": _whole(1)},
     "mock.fund": {"account": _TEXT, "amount": _whole(0), "counter": _whole(1)},
-    "mock.journal": {"limit": _whole(1), "since": _whole(0)},
+    "mock.journal": {
+        "failed": _FLAG, "limit": _whole(1), "listener": _one_of(("control", "executor", "process", "rpc")),
+        "method": _TEXT, "since": _whole(0),
+    },
     "mock.dump": {"path": _PATH},
     "mock.load": {"path": _PATH},
     "mock.revert": {"id": _whole(1, required=True)},
     "mock.seed": {"seed": _whole(0, required=True)},
     "mock.snapshots": {"drop": _whole(1)},
+    "mock.partition": {"peers": _ADDRESSES},
+    "mock.peers": {"peers": _ADDRESSES},
     "mock.mine": {"blocks": _whole(1, 1_000_000)},
     "mock.mining": {"interval": _whole(0, 86_400, required=True)},
     "mock.reset": {

@@ -27,6 +27,7 @@ from handbook.node.gate import Gate
 from handbook.node.journal import Journal
 from handbook.node.limiter import Limiter
 from handbook.node.log import EventLog
+from handbook.node.peers import Peers
 from handbook.node.state import State, apply
 from handbook.node.torn import tear
 
@@ -46,7 +47,7 @@ class Node:
         self.contract = Contract()
         self.deviations: set[str] = set(BUILDS[config.build])
         """What this node does otherwise than the contract, by name."""
-        self._lock = _lock(config.data_dir)
+        self._lock = lock(config.data_dir)
         try:
             self.settings = settings.load(config.data_dir, "config_replaced" in self.deviations)
         except StartFailure:
@@ -60,6 +61,7 @@ class Node:
         self.limiter = Limiter(config.limits, self.metrics)
         self.gate = Gate(self.settings, config.energy_rates, config.limits, self.metrics, self.deviations)
         self.faults = Faults()
+        self.peers = Peers(self)
         self.poisoned = False
         """The chain lock: true after `light.latest_header` on an empty chain, until a restart."""
         self.sample_rate_ppm, self.compaction_secs = 1_000_000, 60
@@ -70,6 +72,8 @@ class Node:
         """Called when the first uncommitted event appears."""
         self._pending: list[ev.Event] = []
         self._begin(config.treasury_balance if not self.log.seq else None, config.clock)
+        if "market_lost" in self.deviations and self.state.energy.keys:
+            self.record(ev.MarketLost())
         self._confess()
         self.commit()
         if config.treasury_executor:
@@ -136,6 +140,7 @@ class Node:
         if self.executor:
             self.executor.unstored = False
         counting.count(self.metrics, self.state, events)
+        self.peers.committed()
 
     def crash(self, fault: str) -> None:
         """Stores what was recorded, and that the process dies of `fault`; then dies as `kill -9` would."""
@@ -206,6 +211,7 @@ class Node:
         self.state = state
         self.poisoned = False
         self.metrics.events += 1
+        self.peers.own()
         if old := self.executor:
             self.start_executor(old.mode, old.identity, old.lease_seconds, old.poll_seconds)
 
@@ -251,18 +257,21 @@ class Node:
     def close(self) -> None:
         """An orderly stop. The lease stays, as it does on the node, which is killed by any signal."""
         self.stop_mining()
+        self.peers.stop()
         self.stop_executor(keep_lease=True)
         self.log.close(self.state)
         self._lock.close()
 
     def _begin(self, balance: int | None, clock: int | None) -> None:
+        if self.config.keep_all != self.state.keep_all:
+            self.record(ev.RetentionSet(self.config.keep_all))
         if clock is not None and clock != self.state.frozen:
             self.record(ev.ClockSet(clock, 0))
         if balance:
             self.record(ev.BalanceMoved("Accrual", balance, None, self.now()))
 
 
-class _Lock:
+class Lock:
     """Keeps every other mock node out of the data directory for as long as this process lives."""
 
     def __init__(self, handle: int) -> None:
@@ -272,7 +281,8 @@ class _Lock:
         os.close(self._handle)
 
 
-def _lock(directory: Path) -> _Lock:
+def lock(directory: Path) -> Lock:
+    """Makes the directory if there is none. Raises StartFailure when another process has it."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         handle = os.open(directory / "node.lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -289,4 +299,4 @@ def _lock(directory: Path) -> _Lock:
         ) from None
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-    return _Lock(handle)
+    return Lock(handle)

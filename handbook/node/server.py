@@ -47,6 +47,7 @@ def main(config: Config) -> None:
     _allow_open_files()
     loop = _new_loop()
     asyncio.set_event_loop(loop)
+    gc.disable()  # a replay makes nothing that needs collecting
     try:
         node = Node(config)
     except (StartFailure, CommitFailed) as failure:
@@ -77,11 +78,14 @@ async def _serve(node: Node) -> None:
     for name, flag, where, site in sites:
         server, bound = await _listen(loop, flag, where, site, connections)
         servers.append(server)
+        if name == "control":
+            node.peers.start(bound)
         print(f"{name} listening on {bound}", flush=True)
     if node.executor:
         node.executor.run(loop)
     loop.call_later(0.05, node.contract.warm)
-    loop.call_soon(_watch, loop, connections)
+    loop.call_soon(_watch, loop, connections, node)
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -109,9 +113,11 @@ async def _listen(
     return server, f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}"
 
 
-def _watch(loop: asyncio.AbstractEventLoop, connections: set[Connection]) -> None:
+def _watch(loop: asyncio.AbstractEventLoop, connections: set[Connection], node: Node) -> None:
     close_late(connections, loop.time())
-    loop.call_later(0.5, _watch, loop, connections)
+    if node.state.keep_all:
+        gc.freeze()  # what grows for ever is not looked through again and again
+    loop.call_later(0.5, _watch, loop, connections, node)
 
 
 def _allow_open_files() -> None:

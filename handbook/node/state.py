@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from handbook.node import dependencies, market_state
+from handbook.node import dependencies, forks, market_state
 from handbook.node import events as ev
 
 EPOCH_BLOCKS = 120
@@ -27,18 +27,13 @@ Entry = dict[str, Any]
 """`{"deps": […], "disbursement": {…}}`, as the list and get methods answer it."""
 
 
-class Account(msgspec.Struct):
-    balance: int = 0
-    nonce: int = 0
-
-
 class State(msgspec.Struct):
     """Everything that survives a restart."""
 
     frozen: int | None = None
     offset: int = 0
     height: int = 0
-    accounts: dict[str, Account] = {}
+    accounts: dict[str, forks.Account] = {}
     mempool: list[ev.Admitted] = []
     records: dict[int, Entry] = {}
     last_id: int = 0
@@ -51,6 +46,10 @@ class State(msgspec.Struct):
     proposals: dict[int, ev.Proposed] = {}
     votes: dict[int, dict[str, str]] = {}
     energy: market_state.Market = msgspec.field(default_factory=market_state.Market)
+    net: forks.Net | None = None
+    """None without peers, as the real node always is."""
+    keep_all: bool = False
+    """The mock's own: no retention limit holds."""
     random_seed: int = 0
     crashed: str = ""
     statuses: dict[str, int] = {}
@@ -79,23 +78,43 @@ def _clock(state: State, event: ev.ClockSet) -> None:
     state.frozen, state.offset = event.frozen, event.offset
 
 
+def _retention(state: State, event: ev.RetentionSet) -> None:
+    state.keep_all = event.all
+    if not event.all:
+        for id_ in range(state.last_id - len(state.records) + 1, state.last_id - MAX_RECORDS + 1):
+            state.statuses[status_name(state.records.pop(id_))] -= 1
+        for id_ in range(state.last_snapshot - len(state.snapshots) + 1, state.last_snapshot - MAX_SNAPSHOTS + 1):
+            del state.snapshots[id_]
+        for id_ in list(state.intents)[: max(len(state.intents) - MAX_INTENTS, 0)]:
+            del state.intents[id_]
+
+
+def _drop(state: State, kept: dict[int, Entry], id_: int) -> Entry | None:
+    """What the node's retention lets go of, if it holds."""
+    return None if state.keep_all else kept.pop(id_, None)
+
+
 def _height(state: State, event: ev.HeightSet) -> None:
     state.height = event.height
 
 
 def _mined(state: State, event: ev.Mined) -> None:
-    state.height += event.blocks
-    for payment in state.mempool:
-        sender = state.accounts.setdefault(payment.sender, Account())
-        sender.balance -= payment.amount + payment.fee
-        sender.nonce = max(sender.nonce, payment.nonce)
-        state.accounts.setdefault(payment.to, Account()).balance += payment.amount
-    state.mempool = []
+    payments, state.mempool = state.mempool, []
+    if net := state.net:
+        forks.extend(state, net, forks.link(net.tip, net.name, event.blocks, payments))
+    else:
+        state.height += event.blocks
+        for payment in payments:
+            forks.pay(state.accounts, payment)
     market_state.drain(state.energy)
 
 
 def _funded(state: State, event: ev.Funded) -> None:
-    state.accounts.setdefault(event.account, Account()).balance += event.amount
+    if net := state.net:
+        gift = forks.digest("gift", net.tip, net.name, event.account, event.amount)
+        forks.extend(state, net, forks.link(net.tip, net.name, 0, [], (event.account, event.amount, gift)))
+    else:
+        state.accounts.setdefault(event.account, forks.Account()).balance += event.amount
 
 
 def _submitted(state: State, event: ev.Submitted) -> None:
@@ -116,7 +135,7 @@ def _submitted(state: State, event: ev.Submitted) -> None:
         },
     }
     state.last_id = event.id
-    _enter(state, "Draft", overwritten or state.records.pop(event.id - MAX_RECORDS, None))
+    _enter(state, "Draft", overwritten or _drop(state, state.records, event.id - MAX_RECORDS))
 
 
 def _status(state: State, event: ev.StatusSet) -> None:
@@ -146,13 +165,13 @@ def _balance(state: State, event: ev.BalanceMoved) -> None:
         "id": state.last_snapshot,
         "recorded_at": event.at,
     }
-    state.snapshots.pop(state.last_snapshot - MAX_SNAPSHOTS, None)
+    _drop(state, state.snapshots, state.last_snapshot - MAX_SNAPSHOTS)
 
 
 def _intent(state: State, event: ev.IntentStaged) -> None:
     state.intents.pop(event.disbursement, None)
     state.intents[event.disbursement] = event
-    if len(state.intents) > MAX_INTENTS:
+    if len(state.intents) > MAX_INTENTS and not state.keep_all:
         del state.intents[next(iter(state.intents))]
 
 
@@ -184,6 +203,13 @@ def _energy(state: State, event: ev.Event) -> None:
     market_state.APPLY[type(event)](state.energy, event)
 
 
+def _chain_taken(state: State, event: ev.ChainTaken) -> None:
+    assert state.net
+    forks.take(state, state.net, event)
+    if any(link.blocks for link in event.links):
+        market_state.drain(state.energy)
+
+
 def _random_seeded(state: State, event: ev.RandomSeeded) -> None:
     state.random_seed = event.seed
 
@@ -194,6 +220,7 @@ def _crashed(state: State, event: ev.Crashed) -> None:
 
 _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.ClockSet: _clock,
+    ev.RetentionSet: _retention,
     ev.HeightSet: _height,
     ev.Mined: _mined,
     ev.Funded: _funded,
@@ -208,6 +235,8 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.Proposed: _proposed,
     ev.Voted: _voted,
     **dict.fromkeys(market_state.APPLY, _energy),
+    ev.PeersSet: forks.meet,
+    ev.ChainTaken: _chain_taken,
     ev.RandomSeeded: _random_seeded,
     ev.Crashed: _crashed,
 }

@@ -60,7 +60,11 @@ def submit_disbursement(node: Node, params: dict[str, Any]) -> dict[str, Any]:
         raise RpcError(-32600, f"disbursement validation failed: {reason}")
     now, stored = node.now(), None if "proposal_lost" in node.deviations else proposal
     new = node.state.last_id + (0 if "submits_overwritten" in node.deviations and node.submits_waiting else 1)
-    node.record(*lifecycle.submit(new, stored, details, now))
+    submitted, moved = lifecycle.submit(new, stored, details, now)
+    node.record(submitted)
+    if node.strike("history_unwritten"):
+        raise storage_error("fault: history_unwritten")
+    node.record(moved)
     return {"created_at": now, "id": node.state.last_id}
 
 

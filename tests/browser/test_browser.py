@@ -25,6 +25,7 @@ PAGES = (
     "operations/",
     "TREASURY_RPC_ENDPOINTS/",
     "CHAOS_TESTING/",
+    "MOCK_CONTROL/",
     "BACKUP_AND_RECOVERY/",
     "compatibility/",
     "runbooks/",
@@ -87,8 +88,17 @@ def open_page(context: BrowserContext, url: str) -> tuple[Page, list[str]]:
     return page, wrong
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+LONG = pytest.mark.long
+LOOKS = [
+    ("light", "desktop"),
+    ("dark", "phone"),
+    pytest.param("dark", "desktop", marks=LONG),
+    pytest.param("light", "phone", marks=LONG),
+]
+"""Each scheme and each size once by default."""
+
+
+@pytest.mark.parametrize(("scheme", "size"), LOOKS)
 def test_pages_open_clean(browser: Browser, origin: str, scheme: str, size: str) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     context = new_context(browser, scheme, size)

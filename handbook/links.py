@@ -1,0 +1,58 @@
+"""Links from page to page, and within one: the file is there, and so is the anchor. Said before the site is built."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from handbook import facts
+from handbook.page import Page
+
+PUBLISHED = "schemas/"
+"""Put beside the pages when the site is built, from `snippets/`."""
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]*)\)")
+CODE = re.compile(r"`[^`]*`")
+FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
+IDS = re.compile(r"\{[^}]*#([\w-]+)[^}]*\}|\bid=\"([\w-]+)\"")
+
+
+def check(pages: Iterable[Page], root: Path = facts.ROOT) -> tuple[list[str], int]:
+    """Dead links as `page:line: …`, and how many were followed. Links to other hosts are not."""
+    known = {page.path: page for page in pages}
+    problems, followed = [], 0
+    for page in known.values():
+        for line, target in _links(root / page.path):
+            path, _, anchor = target.partition("#")
+            if "://" in path or path.startswith("mailto:"):
+                continue
+            followed += 1
+            file = (root / page.path).parent / path if path else root / page.path
+            if path.startswith(PUBLISHED):
+                file = root / "snippets" / path
+            name = file.resolve().relative_to(root.resolve()).as_posix() if file.exists() else ""
+            if not name:
+                problems.append(f"{page.path}:{line}: the link {target} leads to no file")
+            elif anchor and name in known and anchor not in (ids := _ids(known[name], root)):
+                near = [one for one in sorted(ids) if one.split("-")[0] == anchor.split("-")[0]][:3]
+                hint = f" (near: {', '.join(near)})" if near else ""
+                problems.append(f"{page.path}:{line}: no anchor #{anchor} in {name}{hint}")
+    return problems, followed
+
+
+def _links(file: Path) -> Iterator[tuple[int, str]]:
+    fence = ""
+    for line, text in enumerate(file.read_text().splitlines(), 1):
+        if found := FENCE.match(text):
+            mark = found[1]
+            fence = "" if fence and mark.startswith(fence) else fence or mark
+        elif not fence:
+            for target in LINK.findall(CODE.sub("``", text)):
+                yield line, target
+
+
+def _ids(page: Page, root: Path) -> set[str]:
+    """Of headings and of elements that name theirs; the ledger's entries become headings when the site is built."""
+    ids = {slug for _, _, slug, _ in page.headings}
+    ids |= {one or other for one, other in IDS.findall((root / page.path).read_text())}
+    return ids | {entry["id"].lower() for entry in facts.load("deviations.yml")}

@@ -1,0 +1,227 @@
+"""What can still be read of a damaged event log, in a data directory of its own. The damaged one is not changed.
+
+Events are numbered and carry a checksum, so what is found is known to be whole. The state is as far as the events go
+without a gap, from the start or from a checkpoint, whichever goes further; events behind a gap are kept beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from zlib import crc32
+
+import msgspec
+
+from handbook.node import events as ev
+from handbook.node.failure import StartFailure
+from handbook.node.log import EventLog, create, decode_state, encode_state, load
+from handbook.node.node import lock
+from handbook.node.state import State, apply
+
+NAME = "node.sqlite"
+APART = "events-behind-the-gap.jsonl"
+GIVE_UP = 20_000
+"""Event numbers in a row that are not found, after which no more are looked for."""
+
+
+class Salvaged(msgspec.Struct):
+    """`events` were read, the state is that of event `reached`; `apart` are readable behind a gap, `lost` are not.
+
+    `damage` is why a node would not start on the original, empty if it would.
+    """
+
+    events: int
+    reached: int
+    apart: int
+    lost: int
+    snapshots: int
+    snapshots_lost: int
+    damage: str
+
+
+def salvage(source: Path, target: Path) -> Salvaged:
+    """Writes `target`, which must not exist. Raises StartFailure when nothing can be read, or nothing written."""
+    if not (source / NAME).is_file():
+        raise StartFailure(f"{source / NAME}: no such file", "expected the data directory of a mock node")
+    if target.exists():
+        raise StartFailure(f"{target} exists", "expected a name that is free", f"choose another --to than {target}")
+    held = lock(source)
+    scratch = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+        found = _salvage(source, scratch)
+        scratch.chmod(0o755)
+        os.rename(scratch, target)
+    except OSError as error:
+        raise StartFailure(f"{target}: {error.strerror}", "expected a directory that can be written") from None
+    finally:
+        held.close()
+        if scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return found
+
+
+def _salvage(source: Path, scratch: Path) -> Salvaged:
+    damaged, new = scratch / "damaged.sqlite", scratch / NAME
+    _copy(source, damaged)
+    why = _damage(damaged)
+    create(new)
+    log = EventLog(new)
+    with contextlib.closing(_readable(damaged)) as old:
+        newest = _newest(old)
+        for seq, body, crc in _rows(old, "event", "seq, body, crc", newest):
+            if _whole(body, crc):
+                log.db.execute("INSERT INTO event VALUES (?, ?, ?)", (seq, body.decode(), crc))
+        snapshots = lost_snapshots = 0
+        for row in _rows(old, "snapshot", "id, at, seq, state, crc", None):
+            if isinstance(row[3], bytes) and crc32(row[3]) == row[4]:
+                log.db.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)", row)
+                snapshots += 1
+            else:
+                lost_snapshots += 1
+        checkpoints = [(0, encode_state(State()))]
+        for seq, blob, crc in _rows(old, "checkpoint", "seq, state, crc", None):
+            if isinstance(blob, bytes) and crc32(blob) == crc:
+                checkpoints.append((seq, blob))
+    found = _rebuild(log, checkpoints, scratch / APART)
+    log.db.close()
+    for path in (damaged, damaged.with_name(f"{damaged.name}-wal"), damaged.with_name(f"{damaged.name}-shm")):
+        path.unlink(missing_ok=True)
+    for other in source.iterdir():
+        if not other.name.startswith((NAME, "node.lock")):
+            (shutil.copytree if other.is_dir() else shutil.copy2)(other, scratch / other.name)
+    found.snapshots, found.snapshots_lost, found.damage = snapshots, lost_snapshots, why
+    return found
+
+
+def _rebuild(log: EventLog, checkpoints: list[tuple[int, bytes]], apart: Path) -> Salvaged:
+    """Takes the start that leads furthest, stores a checkpoint of its state, moves what lies behind a gap."""
+    db = log.db
+    seq, state = max((_replay(log, *start) for start in checkpoints), key=lambda found: found[0])
+    if not seq:
+        raise StartFailure(f"{log.path.parent}: no event from the first on", "expected a readable event 1")
+    log.store_checkpoint(seq, state)
+    behind = db.execute("SELECT body FROM event WHERE seq > ? ORDER BY seq", (seq,)).fetchall()
+    if behind:
+        apart.write_text("".join(f"{body}\n" for (body,) in behind))
+    last = db.execute("SELECT max(seq) FROM event").fetchone()[0] or seq
+    db.execute("DELETE FROM event WHERE seq > ?", (seq,))
+    kept = db.execute("SELECT count(*) FROM event").fetchone()[0]
+    return Salvaged(kept, seq, len(behind), max(last, seq) - seq - len(behind), 0, 0, "")
+
+
+def _replay(log: EventLog, seq: int, blob: bytes) -> tuple[int, State]:
+    """How far the events go on from there. A jump goes on where its snapshot is whole."""
+    state = decode_state(blob)
+    for number, body in log.db.execute("SELECT seq, body FROM event WHERE seq > ? ORDER BY seq", (seq,)):
+        if number != seq + 1:
+            break
+        try:
+            event = ev.decode(body)
+            if isinstance(event, ev.Loaded):
+                break
+            if isinstance(event, ev.Reverted):
+                row = log.db.execute("SELECT state FROM snapshot WHERE id = ?", (event.snapshot,)).fetchone()
+                if row is None:
+                    break
+                state = decode_state(row[0])
+            else:
+                apply(state, event)
+        except (msgspec.DecodeError, KeyError, ValueError):
+            break
+        seq = number
+    return seq, state
+
+
+def _copy(source: Path, damaged: Path) -> None:
+    shutil.copyfile(source / NAME, damaged)
+    wal = source / f"{NAME}-wal"
+    if wal.exists():
+        shutil.copyfile(wal, damaged.with_name(f"{damaged.name}-wal"))
+
+
+def _damage(path: Path) -> str:
+    try:
+        load(path)
+    except StartFailure as failure:
+        return failure.what.partition(" cannot be used: ")[2] or failure.what
+    return ""
+
+
+def _readable(damaged: Path) -> sqlite3.Connection:
+    """The copy, opened; with the first page of a new log where its own is damaged, which is the same but for counts."""
+    for _ in range(2):
+        db = sqlite3.connect(damaged, isolation_level=None)
+        db.text_factory = bytes
+        try:
+            db.execute("PRAGMA cell_size_check = OFF")
+            db.execute("SELECT seq FROM event LIMIT 1").fetchall()
+            return db
+        except sqlite3.Error as error:
+            db.close()
+            why = str(error)
+            _mend_first_page(damaged)
+    raise StartFailure(f"{damaged.name}: {why}", "expected at least some pages of an event log")
+
+
+def _mend_first_page(damaged: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=damaged.parent) as directory:
+        fresh = Path(directory) / NAME
+        create(fresh)
+        EventLog(fresh).db.close()
+        page = bytearray(fresh.read_bytes()[:4096])
+    pages = damaged.stat().st_size // len(page)
+    if pages:
+        page[28:32] = pages.to_bytes(4, "big")
+        page[32:40] = bytes(8)  # no free pages
+        with damaged.open("r+b") as file:
+            file.write(page)
+
+
+def _newest(db: sqlite3.Connection) -> int | None:
+    with contextlib.suppress(sqlite3.Error):
+        return db.execute("SELECT max(seq) FROM event").fetchone()[0]  # type: ignore[no-any-return]
+    return None
+
+
+def _rows(db: sqlite3.Connection, table: str, columns: str, newest: int | None) -> Iterator[tuple]:  # type: ignore[type-arg]
+    """Every row that can be read, once: upwards to the damage, downwards to it, and one by one in between."""
+    key = columns.partition(",")[0]
+    low = 0
+    try:
+        for row in db.execute(f"SELECT {columns} FROM {table} ORDER BY {key}"):
+            low = row[0]
+            yield row
+        return
+    except sqlite3.Error:
+        high = None
+    with contextlib.suppress(sqlite3.Error):
+        for row in db.execute(f"SELECT {columns} FROM {table} WHERE {key} > ? ORDER BY {key} DESC", (low,)):
+            high = row[0]
+            yield row
+    missed, at = 0, low
+    while (at := at + 1) < (high or at + 1) and missed < GIVE_UP:
+        row = None
+        with contextlib.suppress(sqlite3.Error):
+            row = db.execute(f"SELECT {columns} FROM {table} WHERE {key} = ?", (at,)).fetchone()
+        missed = 0 if row else missed + 1
+        if row:
+            yield row
+        if newest is not None and high is None and at >= newest:
+            return
+
+
+def _whole(body: object, crc: object) -> bool:
+    if not isinstance(body, bytes) or crc32(body) != crc:
+        return False
+    try:
+        ev.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
