@@ -13,7 +13,7 @@ from node_process import NEW_YEAR, NodeProcess, ask, fresh_node, payload
 
 from handbook import facts
 from handbook.control import Refused
-from handbook.node import control
+from handbook.node import world
 from handbook.node.deviations import AT_START, BUILDS, CONTRACT, SWITCHES
 from handbook.node.exposition import UNSET, render
 from handbook.node.failure import StartFailure
@@ -80,7 +80,7 @@ def test_a_restart_loses_the_market_once_a_key_was_registered(tmp_path: Path) ->
     for build, keyed, left in ((BUILD, False, 1), (CONTRACT, True, 1), (BUILD, True, 0)):
         with fresh_node(tmp_path, build=build) as node:
             if keyed and build == CONTRACT:
-                control.energy(node, {"provider_id": "energy-0x00000000", "public_key_hex": "00" * 32})
+                world.energy(node, {"provider_id": "energy-0x00000000", "public_key_hex": "00" * 32})
                 node.commit()
             assert len(node.state.energy.providers) == left, build
             assert node.log.reload() == node.state

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from node_process import NEW_YEAR, RECORDINGS, ask, fresh_node
 
-from handbook.node import control, market, members
 from handbook.node import events as ev
+from handbook.node import market, members, world
 from handbook.node.exposition import render
 from handbook.node.node import Node
 from handbook.node.readings import Reading, digest, meter_hash
@@ -48,7 +48,7 @@ def refused(node: Node, method: str, params: Any) -> tuple[int, str]:
 
 def rehearse(node: Node, params: dict[str, Any]) -> None:
     members.check("mock.energy", params)
-    control.energy(node, params)
+    world.energy(node, params)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from click.testing import CliRunner
@@ -83,6 +84,14 @@ def test_events_of_the_write_ahead_log_are_kept(source: Path, tmp_path: Path) ->
     log.db.close()
 
 
+def event_root(file: Path) -> int:
+    """Number of the page that leads to all events; the first is 1."""
+    db = sqlite3.connect(file)
+    found = int(db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'event'").fetchone()[0])
+    db.close()
+    return found
+
+
 def changed(sql: str) -> Callable[[Path], None]:
     def do(data: Path) -> None:
         db = sqlite3.connect(data / "node.sqlite")
@@ -107,6 +116,7 @@ CASES = [
     (changed("UPDATE event SET body = body || ' ' WHERE seq = 301"), (300, EVENTS - 301, 1, 1)),
     (changed("DELETE FROM event WHERE seq BETWEEN 101 AND 110"), (100, EVENTS - 110, 10, 1)),
     (changed("UPDATE snapshot SET state = x'00'"), (EVENTS, 0, 0, 0)),
+    (changed("DELETE FROM event WHERE seq = 1"), (0, EVENTS - 1, 1, 1)),
     (overwritten(0, b"\0" * 4096), (EVENTS, 0, 0, 1)),
     (overwritten(0, b"not a database at all"), (EVENTS, 0, 0, 1)),
     (overwritten(18, b"\x09\x09"), (EVENTS, 0, 0, 1)),
@@ -136,6 +146,7 @@ def test_whatever_is_damaged_nothing_readable_is_lost_and_nothing_made_up(
     base = merged(source, tmp_path)
     stored = dict(sqlite3.connect(base / "node.sqlite").execute("SELECT seq, body FROM event"))
     size = (base / "node.sqlite").stat().st_size
+    root = event_root(base / "node.sqlite")
     results = set()
     for number in range(count):
         data, to = tmp_path / f"damaged-{number}", tmp_path / f"new-{number}"
@@ -151,6 +162,7 @@ def test_whatever_is_damaged_nothing_readable_is_lost_and_nothing_made_up(
             found, log = rescued(data, to)
         except StartFailure as failure:
             assert "expected" in str(failure)
+            assert kind == "cut" or at // 4096 == root - 1, "only without the root of the events is all lost"
             results.add("nothing")
             continue
         kept = dict(log.db.execute("SELECT seq, body FROM event"))
@@ -161,6 +173,33 @@ def test_whatever_is_damaged_nothing_readable_is_lost_and_nothing_made_up(
         log.db.close()
         shutil.rmtree(to), shutil.rmtree(data)
     assert {"all", "some"} <= results
+
+
+def test_a_log_that_was_pruned_and_damaged_at_its_beginning(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first numbers are gone, so looking for them must not use up the patience for those that are there."""
+    monkeypatch.setattr(salvaging, "GIVE_UP", 200)
+    data = merged(source, tmp_path)
+    changed("DELETE FROM event WHERE seq < 500")(data)
+    log = EventLog(merged(source, tmp_path / "whole") / "node.sqlite")
+    blob = encode_state(log.state)
+    log.db.close()
+    db = sqlite3.connect(data / "node.sqlite")
+    db.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (499, blob, crc32(blob)))
+    db.commit()
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    file = data / "node.sqlite"
+    root = event_root(file)
+    page = file.read_bytes()[(root - 1) * 4096 : root * 4096]
+    cell = int.from_bytes(page[12:14], "big")
+    leaf = int.from_bytes(page[cell : cell + 4], "big")
+    overwritten((leaf - 1) * 4096, b"\xff" * 4096)(data)
+    old = salvaging._readable(file, data)
+    found = [row[0] for row in salvaging._rows(old, "event", "seq", salvaging._newest(old))]
+    old.close()
+    assert sorted(found) == list(range(min(found), EVENTS + 1)) and 500 < min(found) < 540
 
 
 def test_the_command_says_what_it_kept(source: Path, tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 Bytes come in at the top, and every module imports only from the ones below it:
 
     server      sockets, ready lines, signals; `main(config)` blocks until the node is stopped
-    control     the `mock.*` methods: clock, mining, funds, faults, journal, reset
+    control     the `mock.*` methods: their listener, their table, the journal
+    keeping     states that an operator keeps aside
+    world       what an operator steers: clock, chain, coins, executor, market
+    breaking    what an operator breaks: faults, the net between nodes
     members     the params of the `mock.*` methods
     near        what a refused call probably meant
     rpc         the RPC listener: limiter, Host list, routes, method table
@@ -45,6 +48,7 @@ Bytes come in at the top, and every module imports only from the ones below it:
     market_state  the energy market's part of it
     events      every kind of change there is
     dependencies  ids that a disbursement waits for
+    lock        one process for one data directory
     failure     why a node would not start, and errors that a caller sees
     config      flags and environment
     deviations  what --build switches on

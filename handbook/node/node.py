@@ -6,13 +6,11 @@ In memory only: boot id, journal, metrics, faults.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import secrets
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from handbook.node import counting, settings
 from handbook.node import events as ev
@@ -26,6 +24,7 @@ from handbook.node.faults import STORAGE, Fault, Faults
 from handbook.node.gate import Gate
 from handbook.node.journal import Journal
 from handbook.node.limiter import Limiter
+from handbook.node.lock import lock
 from handbook.node.log import EventLog
 from handbook.node.peers import Peers
 from handbook.node.state import State, apply
@@ -269,34 +268,3 @@ class Node:
             self.record(ev.ClockSet(clock, 0))
         if balance:
             self.record(ev.BalanceMoved("Accrual", balance, None, self.now()))
-
-
-class Lock:
-    """Keeps every other mock node out of the data directory for as long as this process lives."""
-
-    def __init__(self, handle: int) -> None:
-        self._handle = handle
-
-    def close(self) -> None:
-        os.close(self._handle)
-
-
-def lock(directory: Path) -> Lock:
-    """Makes the directory if there is none. Raises StartFailure when another process has it."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        handle = os.open(directory / "node.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise StartFailure(f"{directory}: {error.strerror}", "expected a directory that can be written") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
-        os.close(handle)
-        hint = "stop that node, or give this one another --data-dir"
-        raise StartFailure(
-            f"{directory} is in use by process {holder}", "expected a directory of its own", hint
-        ) from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-    return Lock(handle)

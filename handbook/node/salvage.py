@@ -7,6 +7,7 @@ without a gap, from the start or from a checkpoint, whichever goes further; even
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import sqlite3
@@ -19,8 +20,8 @@ import msgspec
 
 from handbook.node import events as ev
 from handbook.node.failure import StartFailure
+from handbook.node.lock import lock
 from handbook.node.log import EventLog, create, decode_state, encode_state, load
-from handbook.node.node import lock
 from handbook.node.state import State, apply
 
 NAME = "node.sqlite"
@@ -73,7 +74,7 @@ def _salvage(source: Path, scratch: Path) -> Salvaged:
     why = _damage(damaged)
     create(new)
     log = EventLog(new)
-    with contextlib.closing(_readable(damaged)) as old:
+    with contextlib.closing(_readable(damaged, source)) as old:
         newest = _newest(old)
         for seq, body, crc in _rows(old, "event", "seq, body, crc", newest):
             if _whole(body, crc):
@@ -90,6 +91,8 @@ def _salvage(source: Path, scratch: Path) -> Salvaged:
             if isinstance(blob, bytes) and crc32(blob) == crc:
                 checkpoints.append((seq, blob))
     found = _rebuild(log, checkpoints, scratch / APART)
+    if found is None:
+        raise StartFailure(f"{source / NAME}: no event can be read", "expected at least one")
     log.db.close()
     for path in (damaged, damaged.with_name(f"{damaged.name}-wal"), damaged.with_name(f"{damaged.name}-shm")):
         path.unlink(missing_ok=True)
@@ -100,14 +103,18 @@ def _salvage(source: Path, scratch: Path) -> Salvaged:
     return found
 
 
-def _rebuild(log: EventLog, checkpoints: list[tuple[int, bytes]], apart: Path) -> Salvaged:
-    """Takes the start that leads furthest, stores a checkpoint of its state, moves what lies behind a gap."""
+def _rebuild(log: EventLog, checkpoints: list[tuple[int, bytes]], apart: Path) -> Salvaged | None:
+    """Takes the start that leads furthest, stores a checkpoint of its state, moves what lies behind a gap.
+
+    None when there is nothing. Without event 1 the new log is empty, and all that was found is beside it.
+    """
     db = log.db
     seq, state = max((_replay(log, *start) for start in checkpoints), key=lambda found: found[0])
-    if not seq:
-        raise StartFailure(f"{log.path.parent}: no event from the first on", "expected a readable event 1")
-    log.store_checkpoint(seq, state)
     behind = db.execute("SELECT body FROM event WHERE seq > ? ORDER BY seq", (seq,)).fetchall()
+    if not seq and not behind:
+        return None
+    if seq:
+        log.store_checkpoint(seq, state)
     if behind:
         apart.write_text("".join(f"{body}\n" for (body,) in behind))
     last = db.execute("SELECT max(seq) FROM event").fetchone()[0] or seq
@@ -154,20 +161,21 @@ def _damage(path: Path) -> str:
     return ""
 
 
-def _readable(damaged: Path) -> sqlite3.Connection:
+def _readable(damaged: Path, source: Path) -> sqlite3.Connection:
     """The copy, opened; with the first page of a new log where its own is damaged, which is the same but for counts."""
     for _ in range(2):
         db = sqlite3.connect(damaged, isolation_level=None)
         db.text_factory = bytes
         try:
             db.execute("PRAGMA cell_size_check = OFF")
-            db.execute("SELECT seq FROM event LIMIT 1").fetchall()
-            return db
+            if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'event'").fetchone()[0]:
+                return db
+            why = "no events in it"
         except sqlite3.Error as error:
-            db.close()
             why = str(error)
-            _mend_first_page(damaged)
-    raise StartFailure(f"{damaged.name}: {why}", "expected at least some pages of an event log")
+        db.close()
+        _mend_first_page(damaged)
+    raise StartFailure(f"{source / NAME}: {why}", "expected at least some pages of an event log")
 
 
 def _mend_first_page(damaged: Path) -> None:
@@ -205,16 +213,17 @@ def _rows(db: sqlite3.Connection, table: str, columns: str, newest: int | None) 
         for row in db.execute(f"SELECT {columns} FROM {table} WHERE {key} > ? ORDER BY {key} DESC", (low,)):
             high = row[0]
             yield row
-    missed, at = 0, low
-    while (at := at + 1) < (high or at + 1) and missed < GIVE_UP:
+    top = high or (newest and newest + 1)
+    missed = 0
+    for at in range(top - 1, low, -1) if top else itertools.count(low + 1):  # a pruned log has no low numbers
+        if missed > GIVE_UP:
+            return
         row = None
         with contextlib.suppress(sqlite3.Error):
             row = db.execute(f"SELECT {columns} FROM {table} WHERE {key} = ?", (at,)).fetchone()
         missed = 0 if row else missed + 1
         if row:
             yield row
-        if newest is not None and high is None and at >= newest:
-            return
 
 
 def _whole(body: object, crc: object) -> bool:
