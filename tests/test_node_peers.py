@@ -50,6 +50,11 @@ def in_step(nodes: list[NodeProcess]) -> None:
     until(all_agree, f"in step: {[node.control.call('mock.peers') for node in nodes]}")
 
 
+def reach_epoch(nodes: list[NodeProcess], epoch: int) -> None:
+    nodes[0].control.call("mock.epoch", {"set": epoch})
+    in_step(nodes)
+
+
 def coins(node: NodeProcess, account: str) -> int:
     return int(node.rpc.call("balance", {"address": account})["amount"])
 
@@ -80,8 +85,7 @@ def waiting(node: NodeProcess) -> int:
 def test_blocks_coins_and_payments_reach_every_node(nodes: list[NodeProcess]) -> None:
     a, _, c = nodes
     assert [coins(node, "treasury") for node in nodes] == [100_000] * 3
-    a.control.call("mock.epoch", {"set": 4})
-    in_step(nodes)
+    reach_epoch(nodes, 4)
     assert [node.control.call("mock.status")["height"] for node in nodes] == [480] * 3
     assert len({node.rpc.call("light.latest_header")["hash"] for node in nodes}) == 1
     executor(a, "treasury-a")
@@ -104,8 +108,7 @@ def test_treasury_records_stay_each_nodes_own(nodes: list[NodeProcess]) -> None:
 def test_two_executors_on_one_chain_pay_twice(nodes: list[NodeProcess]) -> None:
     """Neither sees the other's lease; the second takes the next nonce."""
     a, b, _ = nodes
-    a.control.call("mock.epoch", {"set": 4})
-    in_step(nodes)
+    reach_epoch(nodes, 4)
     for node, name in ((a, "treasury-a"), (b, "treasury-b")):
         executor(node, name)
         due(node)
@@ -120,8 +123,7 @@ def test_two_executors_on_one_chain_pay_twice(nodes: list[NodeProcess]) -> None:
 
 def test_the_longer_branch_wins_and_the_losers_payment_waits_again(nodes: list[NodeProcess]) -> None:
     a, b, c = nodes
-    a.control.call("mock.epoch", {"set": 4})
-    in_step(nodes)
+    reach_epoch(nodes, 4)
     a.control.call("mock.partition")
     executor(a, "treasury-a")
     id_ = due(a)
@@ -146,8 +148,7 @@ def test_the_longer_branch_wins_and_the_losers_payment_waits_again(nodes: list[N
 def test_a_payment_whose_nonce_the_winner_used_is_gone(nodes: list[NodeProcess]) -> None:
     """The record says Executed, and nobody was paid: what a reorganisation does to a node that never looks back."""
     a, b, _ = nodes
-    a.control.call("mock.epoch", {"set": 4})
-    in_step(nodes)
+    reach_epoch(nodes, 4)
     a.control.call("mock.partition")
     for node, name, destination in ((a, "treasury-a", "tb1qlost"), (b, "treasury-b", "tb1qpaid")):
         executor(node, name)
@@ -242,3 +243,20 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 def test_wrong_addresses_say_what_fits(tmp_path: Path, method: str, params: dict[str, Any], why: str) -> None:
     with NodeProcess(tmp_path) as node, pytest.raises(Refused, match=why):
         node.control.call(method, params)
+
+
+def test_a_reset_in_the_middle_of_a_talk_ends_it(nodes: list[NodeProcess]) -> None:
+    a, b, _ = nodes
+    for _ in range(20):
+        a.control.call("mock.mine")
+        a.control.call("mock.reset")
+        meet(nodes)
+    in_step(nodes)
+    assert "Traceback" not in error_of(a) + error_of(b)
+
+
+def error_of(node: NodeProcess) -> str:
+    """What the node has said on standard error so far; it is stopped for that."""
+    node.process.terminate()
+    assert node.process.stderr
+    return node.process.stderr.read()

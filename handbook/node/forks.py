@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 MAX_LINKS = 256
 """Older links become part of the root. Nodes that parted before take the winner's chain whole."""
-
-
 MAX_BLOCKS = 2**40
+"""What one link may claim."""
 
 
 class Account(msgspec.Struct):

@@ -179,19 +179,25 @@ class Peers:
         try:
             while node.dirty:  # what is told is stored
                 await asyncio.sleep(0)
+            if node.state.net is None:  # mock.reset came between
+                return
             message = self._message(peer in self._unmet)
             body = msgspec.json.encode({"id": 1, "method": "mock.exchange", "params": message})
             answer = await asyncio.wait_for(_post(peer, body), ANSWER_SECONDS)
-            net = node.state.net
-            if net and peer in net.peers and peer not in net.cut:
+            if self._reaches(peer):
                 self._merge(answer)
                 self._unmet.discard(peer)
                 self._heard(peer, forks.Net("", answer.root, links=answer.links).tip)
         except (OSError, EOFError, TimeoutError, ValueError, msgspec.MsgspecError, RpcError) as error:
             self._errors[peer] = str(error) or type(error).__name__
             self._seen.pop(peer, None)
-            if (net := node.state.net) and peer in net.peers and peer not in net.cut:
+            if self._reaches(peer):
                 self._later()
+
+    def _reaches(self, peer: str) -> bool:
+        """Whether it still is a peer that is not cut off; a talk takes a while."""
+        net = self._node.state.net
+        return net is not None and peer in net.peers and peer not in net.cut
 
 
 class _Answer(msgspec.Struct):
