@@ -7,17 +7,13 @@ again on what it left.
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import tempfile
 import time
 from multiprocessing import get_context
-from pathlib import Path
 
 import psutil
-from node_throughput import ECHO, SUBMIT, load, megabytes, requests
+from node_throughput import SUBMIT, echo, load, megabytes, requests, verdict
 
-from handbook.ports import free_port
 from handbook.target import MockProcess
 
 CONNECTIONS = 64
@@ -26,14 +22,9 @@ SLICES = 10
 
 def main(submits: int, keep_all: bool) -> int:
     calls = requests((SUBMIT,))
-    with tempfile.TemporaryDirectory() as directory:
-        Path(directory, "echo.py").write_text(ECHO)
-        echo_port = free_port()
-        command = [sys.executable, "-m", "uvicorn", "echo:app", "--port", str(echo_port), "--log-level", "error"]
-        echo = subprocess.Popen([*command, "--no-access-log", "--loop", "uvloop", "--http", "httptools"], cwd=directory)
+    with echo() as (directory, echo_port):
         flags = ("--keep-all",) if keep_all else ()
-        node = MockProcess(Path(directory), flags=flags)
-        time.sleep(1)
+        node = MockProcess(directory, flags=flags)
         done, failed = 0, 0
         try:
             with get_context("spawn").Pool(1) as pool:
@@ -50,7 +41,7 @@ def main(submits: int, keep_all: bool) -> int:
                     rate = ours.rate
                     done += round(ours.rate * seconds)
                     failed += ours.errors
-                    data = Path(directory, "node-data")
+                    data = directory / "node-data"
                     size = sum(path.stat().st_size for path in data.iterdir() if path.is_file()) / 2**20
                     print(
                         f"{done:>9}{ours.rate:>9.0f}{ours.p99:>8.1f}{megabytes(psutil.Process(node.process.pid)):>7.0f}"
@@ -60,7 +51,7 @@ def main(submits: int, keep_all: bool) -> int:
             node.process.kill()
             node.process.wait()
             started = time.perf_counter()
-            again = MockProcess(Path(directory), flags=flags)
+            again = MockProcess(directory, flags=flags)
             took = time.perf_counter() - started
             size_after = megabytes(psutil.Process(again.process.pid))
             again.stop()
@@ -68,11 +59,7 @@ def main(submits: int, keep_all: bool) -> int:
         finally:
             if node.process.poll() is None:
                 node.stop()
-            echo.terminate()
-            echo.wait()
-    if failed:
-        print(f"{failed} answers were errors: the figures do not count")
-    return 1 if failed else 0
+    return verdict(failed)
 
 
 if __name__ == "__main__":

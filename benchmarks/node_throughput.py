@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -133,16 +135,35 @@ def megabytes(process: psutil.Process) -> float:
     return float(process.memory_info().rss) / 2**20
 
 
-def main(seconds: float) -> int:
-    failed = 0
+@contextmanager
+def echo() -> Iterator[tuple[Path, int]]:
+    """The echo's port, and a directory that lives as long as it does."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "echo.py").write_text(ECHO)
-        echo_port = free_port()
-        command = [sys.executable, "-m", "uvicorn", "echo:app", "--port", str(echo_port), "--log-level", "error"]
-        echo = subprocess.Popen([*command, "--no-access-log", "--loop", "uvloop", "--http", "httptools"], cwd=directory)
-        node = MockProcess(Path(directory))
+        port = free_port()
+        command = [sys.executable, "-m", "uvicorn", "echo:app", "--port", str(port), "--log-level", "error"]
+        options = ["--no-access-log", "--loop", "uvloop", "--http", "httptools"]
+        process = subprocess.Popen([*command, *options], cwd=directory)
         try:
             time.sleep(1)
+            yield Path(directory), port
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def verdict(failed: int) -> int:
+    """Exit status; `failed` answers were no results."""
+    if failed:
+        print(f"{failed} answers were errors: the figures do not count")
+    return 1 if failed else 0
+
+
+def main(seconds: float) -> int:
+    failed = 0
+    with echo() as (directory, echo_port):
+        node = MockProcess(directory)
+        try:
             node_port = int(node.addresses.node.rpartition(":")[2])
             with get_context("spawn").Pool(1) as pool:
                 print(
@@ -163,11 +184,7 @@ def main(seconds: float) -> int:
                         )
         finally:
             node.stop()
-            echo.terminate()
-            echo.wait()
-    if failed:
-        print(f"{failed} answers were errors: the figures do not count")
-    return 1 if failed else 0
+    return verdict(failed)
 
 
 if __name__ == "__main__":

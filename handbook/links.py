@@ -54,5 +54,8 @@ def _links(file: Path) -> Iterator[tuple[int, str]]:
 def _ids(page: Page, root: Path) -> set[str]:
     """Of headings and of elements that name theirs; the ledger's entries become headings when the site is built."""
     ids = {slug for _, _, slug, _ in page.headings}
-    ids |= {one or other for one, other in IDS.findall((root / page.path).read_text())}
-    return ids | {entry["id"].lower() for entry in facts.load("deviations.yml")}
+    text = (root / page.path).read_text()
+    ids |= {one or other for one, other in IDS.findall(text)}
+    if "{{ deviation_table() }}" in text:
+        ids |= {entry["id"].lower() for entry in facts.load("deviations.yml")}
+    return ids

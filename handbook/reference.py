@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
+import jsonschema
 
-from handbook import facts
+from handbook import examples, facts
 from handbook.problem import Problem
 
 PATH = facts.SNIPPETS / "openrpc.json"
@@ -30,22 +30,11 @@ def methods() -> dict[str, Method]:
     return {method["name"]: method for method in load()["methods"]}
 
 
-def validator(schema: dict[str, Any]) -> Any:
-    """Of a schema that may refer to those of `snippets/schemas`."""
-    return jsonschema_rs.Draft202012Validator(schema, registry=_registry())
-
-
-def fit(schema: str, value: Any) -> str | None:
-    """Where and why `value` breaks `snippets/schemas/SCHEMA.json`; None when it fits."""
-    error = next(validator(facts.schema(schema)).iter_errors(value), None)
-    return error and f"{'/'.join(map(str, error.instance_path)) or '.'}: {error.message}"
-
-
 def check(document: dict[str, Any] | None = None) -> list[Problem]:
     """What breaks the metaschema, and what a schema cannot say."""
     document = load() if document is None else document
-    if misfit := fit("openrpc", document):
-        return [_problem(f"breaks its metaschema at {misfit}")]
+    if error := next(examples.validator("openrpc").iter_errors(document), None):
+        return [_problem(f"breaks its metaschema at {'/'.join(map(str, error.path))}: {error.message}")]
     names = [method["name"] for method in document["methods"]]
     found = []
     if names != sorted(set(names)):
@@ -72,7 +61,7 @@ def _wrong(method: Method) -> list[str]:
         found.append("a required param stands after an optional one")
     for param in method["params"]:
         schema = param["schema"]
-        if "default" in schema and not validator(schema).is_valid(schema["default"]):
+        if "default" in schema and not jsonschema.Draft202012Validator(schema).is_valid(schema["default"]):
             found.append(f"param {param['name']}: its default breaks its schema")
         if "default" in schema and param["required"]:
             found.append(f"param {param['name']}: required, and has a default")
@@ -89,8 +78,3 @@ def _members(value: Any) -> set[str]:
 
 def _problem(what: str) -> Problem:
     return Problem("snippets/openrpc.json", what)
-
-
-@cache
-def _registry() -> Any:
-    return jsonschema_rs.Registry([(schema["$id"], schema) for schema in map(facts.schema, facts.schema_names())])

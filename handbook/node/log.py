@@ -26,7 +26,7 @@ from handbook.node.state import State, apply
 APPLICATION_ID = 0x54426D6E  # "TBmn"
 FORMAT = 1
 CHECKPOINT_EVERY = 25_000
-"""Events. Rare enough that fewer than one call in a hundred waits for one, and a start replays them in 0.3 s."""
+"""Events. Rare enough that of 64 clients fewer than one call in a hundred waits for one."""
 FULL_CHECK_BYTES = 16 * 2**20
 """Up to this size a start also lets SQLite check every page; beyond it, only what is read is checked."""
 
