@@ -26,6 +26,8 @@ ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "monitoring/README.md": "moni
 """Pages outside docs/ and runbooks/: file in the checkout → page of the site."""
 LINK = re.compile(r"\]\((?P<path>[^)#\s:]+\.md)(?P<anchor>#[^)\s]*)?\)")
 DIV = re.compile(r'<div class="[^"]*\bhighlight\b[^"]*"[^>]*\bdata-block="([^"]+)"[^>]*>')
+SHOWN = {"read": "", "write": "writes", "destructive": "destructive"}
+"""How a block's effect stands under it."""
 
 
 @dataclass
@@ -160,7 +162,8 @@ def _entry(source: pages.Page, block: pages.Block) -> report.Entry | None:
 
 def _mark(source: pages.Page, block: pages.Block) -> str:
     entry = _entry(source, block)
-    effect = "" if block.effect == "read" else f'<strong class="effect">{block.effect}s</strong> '
+    shown = SHOWN[block.effect]
+    effect = f'<strong class="effect">{shown}</strong> ' if shown else ""
     if entry is None:
         return f'<span class="verdict">{effect}not verified</span>'
     text = {

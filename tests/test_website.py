@@ -9,8 +9,8 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
 
-from handbook import facts, inputs, report
-from handbook.page import Page, read_page
+from handbook import facts, inputs, report, website
+from handbook.page import EFFECTS, Page, read_page
 from handbook.runner import Verdict
 
 PAGE = """---
@@ -72,6 +72,12 @@ def test_marks_say_what_the_report_says(tmp_path: Path, page: Page) -> None:
     assert html.count('<strong class="effect">writes</strong> ✗ failed on mock 9.9, ') == 1
     assert html.count("○ not run: needs people") == 1
     assert "1 of 3 blocks verified, 1 failed, 1 excused on mock 9.9, " in html
+
+
+def test_every_effect_but_read_stands_under_its_block_in_words(tmp_path: Path, page: Page) -> None:
+    assert website.SHOWN.keys() == set(EFFECTS)
+    page.file.write_text(page.file.read_text().replace('effect="write"', 'effect="destructive"', 1))
+    assert build_page(tmp_path).count('<strong class="effect">destructive</strong> not verified') == 1
 
 
 def test_without_a_report_nothing_is_claimed(tmp_path: Path, page: Page) -> None:
