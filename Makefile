@@ -3,6 +3,8 @@
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
+# processes that share the tests: most of them wait for a node, a browser or a Prometheus
+WORKERS ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 # command:Debian package, for the pages; the tests also open the site in a browser
@@ -21,7 +23,7 @@ run: $(READY) tools ## Start the mock node, run every page, build the site with 
 test: TOOLS += $(BROWSER)
 test: $(READY) tools ## Run all tests and every block of every page
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
-	@$(BIN)/pytest --report build/report.json $(if $(FRESH),,--reuse) $(ARGS)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --report build/report.json $(if $(FRESH),,--reuse) $(ARGS)
 
 check: $(READY) tools ## Check pages, runbooks and monitoring as far as that needs no node
 	@$(BIN)/handbook check

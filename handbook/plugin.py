@@ -23,7 +23,7 @@ from pytest_markdown_docs.plugin import MarkdownInlinePythonItem
 from handbook import facts, green, inputs
 from handbook import page as pages
 from handbook.compare import indent
-from handbook.run import NoNode, Options, Run
+from handbook.run import UNCHANGED, NoNode, Options, Run
 from handbook.target import Addresses
 
 
@@ -53,6 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGTERM, _interrupt)
     option = config.getoption
     node, path = option("--node"), option("--report")
+    if option("--reuse"):
+        inputs.prime()
+        if known := green.last():
+            config.stash[GREEN] = known
     config.stash[RUN] = Run(
         Options(
             addresses=Addresses(node, option("--control"), option("--metrics")) if node else None,
@@ -82,7 +86,7 @@ def judge(item: pytest.Item, page: pages.Page, block: pages.Block) -> None:
     except NoNode as error:
         pytest.exit(str(error), returncode=4)
     if page.path in run.reused:
-        item.user_properties.append(("unchanged since", run.reused[page.path]))
+        item.user_properties.append((UNCHANGED, run.reused[page.path]))
     if verdict.outcome == "excused":
         pytest.skip(verdict.message)
     if verdict.outcome == "failed":
@@ -94,22 +98,19 @@ def judge(item: pytest.Item, page: pages.Page, block: pages.Block) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Pages answer from the report; the tests are left out if the whole checkout is as in the last green run."""
-    if not config.getoption("--reuse"):
-        return
-    inputs.prime()
-    if not (known := green.last()):
+    if GREEN not in config.stash:
         return
     tests = [item for item in items if item.path.is_relative_to(facts.ROOT / "tests")]
-    config.stash[GREEN] = known
     config.hook.pytest_deselected(items=tests)
     items[:] = [item for item in items if item not in set(tests)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    run = config.stash[RUN]
-    if run.reused:
-        since = min(run.reused.values())
-        terminalreporter.write_line(f"{len(run.reused)} pages unchanged since they were run ({since} or later)")
+    reports = [r for kind in terminalreporter.stats.values() for r in kind if isinstance(r, pytest.TestReport)]
+    reused = {r.location[0]: str(at) for r in reports for what, at in r.user_properties if what == UNCHANGED}
+    if reused:
+        since = min(reused.values())
+        terminalreporter.write_line(f"{len(reused)} pages unchanged since they were run ({since} or later)")
     if known := config.stash.get(GREEN, None):
         terminalreporter.write_line(
             f"tests not run: nothing has changed since {known.at}, when {known.passed} passed and {known.skipped} were "

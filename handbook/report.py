@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections import Counter
@@ -74,6 +75,22 @@ def add(report: Report, verdicts: Iterable[Verdict], build: str, inputs: Mapping
         )
         fresh.setdefault(block.page, []).append(entry)
     report.pages.update({page: PageReport(inputs[page], tuple(entries)) for page, entries in fresh.items()})
+
+
+def merge(verdicts: Iterable[Verdict], build: str, inputs: Mapping[str, str], path: Path = PATH) -> None:
+    """Puts the pages of this run into the report at `path`; runs side by side wait for one another.
+
+    A report of another version, or one that was cut off, is replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            report = read(path) or Report()
+        except ValueError:
+            report = Report()
+        add(report, verdicts, build, inputs)
+        write(report, path)
 
 
 def write(report: Report, path: Path = PATH) -> None:

@@ -14,6 +14,9 @@ from handbook.rewrite import rewrite
 from handbook.runner import PageRun, Verdict
 from handbook.target import MOCK, Addresses, MockProcess, Target, live_node, own_node, running_mock
 
+UNCHANGED = "unchanged since"
+"""The name under which pytest's reports tell when a verdict that was taken over was found: a date."""
+
 
 class NoNode(Exception):
     """There is no node to run the pages on."""
@@ -64,8 +67,7 @@ class Run:
             if self.options.report and self._shared:
                 whole = self._whole_pages()
                 verdicts = (v for v in self._verdicts.values() if v.block.page in whole)
-                report.add(self._report, verdicts, self._shared.build, whole)
-                report.write(self._report, self.options.report)
+                report.merge(verdicts, self._shared.build, whole, self.options.report)
         finally:
             if self._shared:
                 self._shared.close()

@@ -12,6 +12,7 @@ import pytest
 
 from handbook import facts
 from handbook.report import OUTCOMES
+from handbook.run import UNCHANGED
 from handbook.target import Addresses
 
 PAGES = ("README.md", "CONTRIBUTING.md", "docs", "runbooks", "monitoring")
@@ -47,7 +48,7 @@ class Progress:
             outcome = WORDS[report.outcome]
             self.counts[outcome] += 1
             self._of_page[outcome] += 1
-            self._unchanged = str(dict(report.user_properties).get("unchanged since", ""))
+            self._unchanged = str(dict(report.user_properties).get(UNCHANGED, ""))
             self.unchanged += bool(self._unchanged)
             if outcome == "failed":
                 self.failures.append(report.longreprtext)
@@ -65,7 +66,7 @@ class Progress:
     def _line(self) -> str:
         parts = [f"{self._of_page[o]} {o}" for o in OUTCOMES if self._of_page[o]]
         mark = "✗" if self._of_page["failed"] else "✓"
-        took = f"unchanged since {self._unchanged}" if self._unchanged else f"{time.monotonic() - self._since:5.1f} s"
+        took = f"{UNCHANGED} {self._unchanged}" if self._unchanged else f"{time.monotonic() - self._since:5.1f} s"
         return f"{mark} {self._page:<42} {', '.join(parts):<22} {took}"
 
     def _end_line(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,14 @@ def test_broken_report_says_what_to_do(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(ValueError, match=r"report\.json: not a report: .*\n  hint: remove it"):
         report.read(file)
+
+
+def test_runs_side_by_side_lose_none_of_each_others_pages(cases: Path, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    first = verdicts(cases)[0]
+    pages = {f"docs/{n}.md": replace(first, block=replace(first.block, page=f"docs/{n}.md")) for n in range(16)}
+    with ThreadPoolExecutor(8) as pool:
+        runs = [pool.submit(report.merge, [v], "mock 0.1.0", {page: "0" * 16}, path) for page, v in pages.items()]
+    assert [run.result() for run in runs] == [None] * 16
+    whole = report.read(path)
+    assert whole and set(whole.pages) == set(pages)
