@@ -36,6 +36,7 @@ report back onto the site as data. A module imports only from the ones above it 
     reference  the description of the RPC, held to its metaschema and to itself
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
+    turns      who of the processes that share a run may run
     plugin     pytest: collects pages, runs blocks
     website    MkDocs: publishes runbooks and schemas, puts verdicts on blocks
     macros     facts as tables inside pages
