@@ -1,4 +1,4 @@
-"""What the cases leave out of the description of the RPC: methods, errors, members, params. And cases that say wrong."""
+"""What the cases leave out of the description of the RPC: methods, errors, members, params. And which are wrong."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def _missing(name: str, method: reference.Method, found: list[Case], directory: 
     succeeding = [case for case in found if case.error_code is None]
     problems = []
     if "x-no-success" in method:
-        problems += [_problem(name, directory, f"{case.name}: succeeds, in spite of x-no-success") for case in succeeding]
+        for case in succeeding:
+            problems.append(_problem(name, directory, f"{case.name}: succeeds, in spite of x-no-success"))
     elif not succeeding:
         problems.append(_problem(name, directory, "no case succeeds"))
     else:
