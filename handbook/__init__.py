@@ -33,7 +33,12 @@ report back onto the site as data. A module imports only from the ones above it 
     runbook    the contract of a runbook page: front matter and sections
     names      names that pages may not use, and the names that were meant
     links      links from page to page: file and anchor are there
+    cases      requests and their exact answers, snippets/rpc
     reference  the description of the RPC, held to its metaschema and to itself
+    fields     the documented members of methods' results
+    levels     how far an answer agrees with the one that a case expects
+    coverage   what the cases leave out of the description
+    starts     mock nodes started in the four ways that cases want
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
     turns      who of the processes that share a run may run
