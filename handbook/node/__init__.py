@@ -22,6 +22,7 @@ Bytes come in at the top, and every module imports only from the ones below it:
     energy      the energy market's methods, and config.reload
     liveness    the methods that tell whether a node is alive
     node        the one node: state, log, clock, everything the methods act on
+    miner       how chain time passes
     executor    the treasury executor: lease, tick, crash points
     breaker     its circuit breaker
     contract    params and results against snippets/openrpc.json

@@ -81,6 +81,7 @@ async def _serve(node: Node) -> None:
         if name == "control":
             node.peers.start(bound)
         print(f"{name} listening on {bound}", flush=True)
+    node.miner.start(loop)
     if node.executor:
         node.executor.run(loop)
     loop.call_later(0.05, node.contract.warm)

@@ -33,6 +33,7 @@ class State(msgspec.Struct):
     frozen: int | None = None
     offset: int = 0
     height: int = 0
+    mining: ev.MiningSet = ev.MiningSet()
     accounts: dict[str, forks.Account] = {}
     mempool: list[ev.Admitted] = []
     records: dict[int, Entry] = {}
@@ -107,6 +108,10 @@ def _mined(state: State, event: ev.Mined) -> None:
         for payment in payments:
             forks.pay(state.accounts, payment)
     market_state.drain(state.energy)
+
+
+def _mining(state: State, event: ev.MiningSet) -> None:
+    state.mining = event
 
 
 def _funded(state: State, event: ev.Funded) -> None:
@@ -223,6 +228,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.RetentionSet: _retention,
     ev.HeightSet: _height,
     ev.Mined: _mined,
+    ev.MiningSet: _mining,
     ev.Funded: _funded,
     ev.Submitted: _submitted,
     ev.StatusSet: _status,
