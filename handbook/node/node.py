@@ -49,10 +49,10 @@ class Node:
         self._lock = lock(config.data_dir)
         try:
             self.settings = settings.load(config.data_dir, "config_replaced" in self.deviations)
+            self.log = EventLog(config.data_dir / "node.sqlite")
         except StartFailure:
             self._lock.close()
             raise
-        self.log = EventLog(config.data_dir / "node.sqlite")
         self.state = self.log.state
         self.boot_id = secrets.token_hex(8)
         self.metrics = Metrics()
@@ -216,8 +216,7 @@ class Node:
     def reset(self, balance: int, clock: int | None, height: int, executor: str) -> None:
         """A fresh node in the same process; the boot id stays. Raises CommitFailed."""
         self._pending = []
-        self.log.start_over()
-        self.state = State()
+        self.state = self.log.start_over()
         self.stop_executor()
         self.poisoned = False
         self.faults = Faults()
