@@ -37,6 +37,14 @@ class Mined(Event, frozen=True, tag="mined"):
     blocks: int
 
 
+class MiningSet(Event, frozen=True, tag="mining"):
+    """How chain time passes: `manual`, `timer` (`blocks` every `interval` seconds) or `auto`."""
+
+    mode: str = "manual"
+    interval: int = 0
+    blocks: int = 0
+
+
 class Funded(Event, frozen=True, tag="funded"):
     """Coins arrived on a chain account; the account exists from then on."""
 
@@ -265,6 +273,7 @@ Kind = (
     | RetentionSet
     | HeightSet
     | Mined
+    | MiningSet
     | Funded
     | Submitted
     | StatusSet

@@ -16,8 +16,8 @@ from handbook.node import chain, forks, lifecycle
 from handbook.node import events as ev
 from handbook.node.breaker import Breaker
 from handbook.node.dependencies import MAX_MEMO
-from handbook.node.failure import Refused
-from handbook.node.state import Entry, status_name
+from handbook.node.failure import Refused, Unreadable
+from handbook.node.state import BARE_DRAFT, MARKS, Entry, status_name
 
 if TYPE_CHECKING:
     from handbook.node.node import Node
@@ -27,6 +27,10 @@ WAITING = frozenset({"Draft", "Voting", "Queued", "Timelocked"})
 
 RolledBack is not one of them: a cancelled dependency lets them go.
 """
+
+
+PAYABLE = MARKS["Queued"] | MARKS["Timelocked"] | BARE_DRAFT
+"""Marks of what a tick may pay."""
 
 
 class _StorageFailure(Exception):
@@ -79,9 +83,9 @@ class Executor:
         except _SigningFailure as failure:
             self._store_error(str(failure), self._snapshot.pending_matured, self._snapshot.staged_intents)
             return f"error: {failure}"
-        except _StorageFailure as failure:
-            self.end(str(failure))
-            return f"ended: {failure}"
+        except (_StorageFailure, Unreadable) as failure:
+            self.end(getattr(failure, "reason", None) or str(failure))
+            return f"ended: {self.ended}"
 
     def end(self, why: str) -> None:
         self.alive, self.ended = False, why
@@ -102,7 +106,7 @@ class Executor:
             return self._early("circuit_breaker_open state=Open")
         counts = {"success": 0, "cancelled": 0}
         pending, error = 0, None
-        for entry in list(state.records.values()):
+        for entry in state.records.ascending(PAYABLE):
             if not self._due(entry):
                 continue
             pending += 1

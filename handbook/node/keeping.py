@@ -33,7 +33,7 @@ def kept(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 def dump(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     """Writes the state to a file of the node's machine; a relative path starts at the node's data directory."""
     path = node.config.data_dir / params["path"]
-    header = _stored(node, lambda: snapshots.dump(node.state, path, node.now()))
+    header = _stored(node, lambda: snapshots.dump(node.log, node.state, path, node.now()))
     return {"bytes": header.size, "crc": header.crc, "path": str(path)}
 
 

@@ -160,7 +160,7 @@ def roll_back(state: State, id_: int, reason: str, now: int) -> list[ev.Event]:
 
 
 def find(state: State, id_: int) -> Entry:
-    entry = state.records.get(id_)
+    entry: Entry | None = state.records.get(id_)
     if entry is None:
         raise Refused(f"unknown treasury disbursement id {id_}")
     return entry

@@ -5,7 +5,6 @@ In memory only: boot id, journal, metrics, faults.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import signal
@@ -26,6 +25,7 @@ from handbook.node.journal import Journal
 from handbook.node.limiter import Limiter
 from handbook.node.lock import lock
 from handbook.node.log import EventLog
+from handbook.node.miner import Miner
 from handbook.node.peers import Peers
 from handbook.node.state import State, apply
 from handbook.node.torn import tear
@@ -52,10 +52,10 @@ class Node:
         self._lock = lock(config.data_dir)
         try:
             self.settings = settings.load(config.data_dir, "config_replaced" in self.deviations)
+            self.log = EventLog(config.data_dir / "node.sqlite")
         except StartFailure:
             self._lock.close()
             raise
-        self.log = EventLog(config.data_dir / "node.sqlite")
         self.state = self.log.state
         self.boot_id = secrets.token_hex(8)
         self.metrics = Metrics()
@@ -69,7 +69,7 @@ class Node:
         self.sample_rate_ppm, self.compaction_secs = TELEMETRY
         """What `telemetry.configure` set; nothing here is sampled."""
         self.executor: Executor | None = None
-        self.miner: asyncio.TimerHandle | None = None
+        self.miner = Miner(self)
         self.on_change: Callable[[], None] = lambda: None
         """Called when the first uncommitted event appears."""
         self._pending: list[ev.Event] = []
@@ -126,6 +126,8 @@ class Node:
         for event in events:
             apply(self.state, event)
         self._pending += events
+        if self.state.mempool and (more := self.miner.due()):
+            self.record(*more)
 
     def commit(self) -> None:
         """Stores what was recorded. Raises CommitFailed; then `rebuild` is the only way on."""
@@ -190,13 +192,9 @@ class Node:
         """Forgets what was not committed: the state is what the log says."""
         self._pending = []
         self.state = self.log.reload()
+        self.miner.follow()
         if self.executor and self.executor.unstored:
             self.executor.end("treasury storage error")
-
-    def stop_mining(self) -> None:
-        if self.miner:
-            self.miner.cancel()
-        self.miner = None
 
     def restore_deviations(self) -> None:
         """Those of the build."""
@@ -213,6 +211,7 @@ class Node:
         self.state = state
         self.poisoned = False
         self.metrics.events += 1
+        self.miner.follow()
         self.peers.own()
         if old := self.executor:
             self.start_executor(old.mode, old.identity, old.lease_seconds, old.poll_seconds)
@@ -220,13 +219,12 @@ class Node:
     def reset(self, balance: int, clock: int | None, height: int, executor: str) -> None:
         """A fresh node in the same process; the boot id stays. Raises CommitFailed."""
         self._pending = []
-        self.log.start_over()
-        self.state = State()
+        self.state = self.log.start_over()
         self.stop_executor()
         self.poisoned = False
         self.faults = Faults()
         self.sample_rate_ppm, self.compaction_secs = TELEMETRY
-        self.stop_mining()
+        self.miner.follow()
         self.restore_deviations()
         self.metrics.clear()
         self.journal.clear()
@@ -259,7 +257,7 @@ class Node:
 
     def close(self) -> None:
         """An orderly stop. The lease stays, as it does on the node, which is killed by any signal."""
-        self.stop_mining()
+        self.miner.stop()
         self.peers.stop()
         self.stop_executor(keep_lease=True)
         self.log.close(self.state)

@@ -3,8 +3,8 @@
 `apply` is the only writer: replaying the log gives the same state.
 
 Disbursements and balance snapshots are kept in the wire's own shape, members in alphabetical order, and are never
-changed in place. Ids of both are contiguous: the oldest are dropped past the retention limits, the next id is the
-highest plus one.
+changed in place. Ids of both are contiguous: the oldest are dropped past the retention limits, or put on pages by a
+node that keeps all; the next id is the highest plus one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 from handbook.node import dependencies, forks, market_state
 from handbook.node import events as ev
+from handbook.node.shelf import Shelf, decoded, encodable
 
 EPOCH_BLOCKS = 120
 MAX_RECORDS = 1024
@@ -27,18 +28,29 @@ Entry = dict[str, Any]
 """`{"deps": […], "disbursement": {…}}`, as the list and get methods answer it."""
 
 
+BARE_DRAFT = 2
+MARKS = {
+    name: 1 << bit
+    for bit, name in enumerate(("Draft", "Voting", "Queued", "Timelocked", "Executed", "Finalized", "RolledBack"), 2)
+}
+"""What a page of records says about those on it: a bit for each state, and one for drafts without a proposal."""
+
+
 class State(msgspec.Struct):
     """Everything that survives a restart."""
 
     frozen: int | None = None
     offset: int = 0
     height: int = 0
+    mining: ev.MiningSet = ev.MiningSet()
     accounts: dict[str, forks.Account] = {}
     mempool: list[ev.Admitted] = []
-    records: dict[int, Entry] = {}
+    records: Shelf = msgspec.field(default_factory=Shelf)
+    """Of `Entry`, by id."""
     last_id: int = 0
     counter: int = 0
-    snapshots: dict[int, dict[str, Any]] = {}
+    snapshots: Shelf = msgspec.field(default_factory=Shelf)
+    """Of the balance, by id."""
     last_snapshot: int = 0
     intents: dict[int, ev.IntentStaged] = {}
     lease: ev.LeaseSet | None = None
@@ -65,9 +77,18 @@ class State(msgspec.Struct):
         return self.height // EPOCH_BLOCKS
 
 
+encode_state = msgspec.json.Encoder(enc_hook=encodable).encode
+decode_state = msgspec.json.Decoder(State, dec_hook=decoded).decode
+
+
 def status_name(entry: Entry) -> str:
     name: str = next(iter(entry["disbursement"]["status"]))
     return name
+
+
+def marks(entry: Entry) -> int:
+    name = status_name(entry)
+    return MARKS[name] | (BARE_DRAFT if name == "Draft" and entry["disbursement"]["proposal"] is None else 0)
 
 
 def apply(state: State, event: ev.Event) -> None:
@@ -81,17 +102,16 @@ def _clock(state: State, event: ev.ClockSet) -> None:
 def _retention(state: State, event: ev.RetentionSet) -> None:
     state.keep_all = event.all
     if not event.all:
-        for id_ in range(state.last_id - len(state.records) + 1, state.last_id - MAX_RECORDS + 1):
-            state.statuses[status_name(state.records.pop(id_))] -= 1
-        for id_ in range(state.last_snapshot - len(state.snapshots) + 1, state.last_snapshot - MAX_SNAPSHOTS + 1):
-            del state.snapshots[id_]
+        state.records.keep(range(max(state.last_id - MAX_RECORDS, 0) + 1, state.last_id + 1))
+        state.statuses = dict(Counter(status_name(entry) for entry in state.records.values()))
+        state.snapshots.keep(range(max(state.last_snapshot - MAX_SNAPSHOTS, 0) + 1, state.last_snapshot + 1))
         for id_ in list(state.intents)[: max(len(state.intents) - MAX_INTENTS, 0)]:
             del state.intents[id_]
 
 
-def _drop(state: State, kept: dict[int, Entry], id_: int) -> Entry | None:
+def _drop(state: State, kept: Shelf, id_: int) -> Any:
     """What the node's retention lets go of, if it holds."""
-    return None if state.keep_all else kept.pop(id_, None)
+    return None if state.keep_all else kept.pop(id_)
 
 
 def _height(state: State, event: ev.HeightSet) -> None:
@@ -107,6 +127,10 @@ def _mined(state: State, event: ev.Mined) -> None:
         for payment in payments:
             forks.pay(state.accounts, payment)
     market_state.drain(state.energy)
+
+
+def _mining(state: State, event: ev.MiningSet) -> None:
+    state.mining = event
 
 
 def _funded(state: State, event: ev.Funded) -> None:
@@ -223,6 +247,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.RetentionSet: _retention,
     ev.HeightSet: _height,
     ev.Mined: _mined,
+    ev.MiningSet: _mining,
     ev.Funded: _funded,
     ev.Submitted: _submitted,
     ev.StatusSet: _status,

@@ -5,7 +5,8 @@ Params have passed the contract; `-32092` hides its reason from the caller, not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from handbook.node import events as ev
@@ -13,7 +14,8 @@ from handbook.node import lifecycle
 from handbook.node.failure import Refused, RpcError, storage_error
 from handbook.node.lifecycle import whole
 from handbook.node.node import Node
-from handbook.node.state import Entry, State
+from handbook.node.shelf import ANY
+from handbook.node.state import MARKS, Entry, State
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -36,7 +38,7 @@ _RANGES = ("epoch", "amount", "created_at", "status_ts")
 def disbursements(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     limit, matches = _limit(params), _matcher(params)
     found: list[Entry] = []
-    for entry in _newest_first(node.state, params.get("cursor")):
+    for entry in node.state.records.descending(_start(node.state, params.get("cursor")), _wanted(params)):
         if matches(entry):
             if len(found) == limit:
                 return {"disbursements": found, "next_cursor": found[-1]["disbursement"]["id"]}
@@ -104,12 +106,10 @@ def balance_history(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     start = state.last_snapshot
     if (cursor := params.get("cursor")) is not None:
         start = min(start, whole(cursor) - 1)
-    oldest = state.last_snapshot - len(state.snapshots) + 1
-    stop = max(start - limit, oldest - 1)
-    page = [state.snapshots[id_] for id_ in range(start, stop, -1)]
+    page = list(islice(state.snapshots.descending(start), limit))
     return {
         "current_balance": state.counter,
-        "next_cursor": page[-1]["id"] if page and stop >= oldest else None,
+        "next_cursor": page[-1]["id"] if page and page[-1]["id"] - 1 in state.snapshots else None,
         "snapshots": page,
     }
 
@@ -148,16 +148,24 @@ def _limit(params: dict[str, Any]) -> int:
     return min(whole(params.get("limit", 0)) or DEFAULT_LIMIT, MAX_LIMIT)
 
 
-def _newest_first(state: State, cursor: int | float | None) -> Iterator[Entry]:
-    start = state.last_id if cursor is None else min(state.last_id, whole(cursor) - 1)
-    for id_ in range(start, state.last_id - len(state.records), -1):
-        yield state.records[id_]
+def _start(state: State, cursor: int | float | None) -> int:
+    return state.last_id if cursor is None else min(state.last_id, whole(cursor) - 1)
+
+
+def _states(params: dict[str, Any]) -> frozenset[str] | None:
+    wanted = params.get("status")
+    return None if wanted is None else _GROUPS.get(wanted, frozenset({wanted}))
+
+
+def _wanted(params: dict[str, Any]) -> int:
+    """Marks of the pages that can hold what is asked for."""
+    states = _states(params)
+    return ANY if states is None else sum(MARKS[name] for name in states)
 
 
 def _matcher(params: dict[str, Any]) -> Callable[[Entry], bool]:
     """A filter over entries. An absent or null member filters nothing."""
-    wanted = params.get("status")
-    states = _GROUPS.get(wanted, frozenset({wanted})) if wanted is not None else None
+    states = _states(params)
     destination = params.get("destination")
     lowered = _ascii_lower(destination) if destination is not None else None
     bounds = [
