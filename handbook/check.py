@@ -16,6 +16,7 @@ from handbook import (
     facts,
     links,
     names,
+    naming,
     reference,
     rule_tests,
     rules,
@@ -95,6 +96,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
     found = [
         *catalogue.check_catalogue(),
+        *naming.check_naming(),
         *rules.check_rules(RULES, metrics),
         *rule_tests.check_rule_tests(tests, loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
