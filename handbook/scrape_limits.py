@@ -27,7 +27,7 @@ class Limits:
     samples: int = 0
     """After `dropped` has been applied."""
     body: int = 0
-    """Bytes, uncompressed."""
+    """Bytes, uncompressed; a body of exactly as many is one too many."""
     labels: int = 0
     label_name: int = 0
     """Bytes."""
@@ -47,8 +47,8 @@ class Limits:
         """What Prometheus would drop the scrape for, in its own words first; empty when it would take it."""
         kept = self.kept(scrape)
         said = []
-        if 0 < self.body < scrape.size:
-            said.append(f"body size limit exceeded: {scrape.size} bytes, {self.body} allowed")
+        if 0 < self.body <= scrape.size:
+            said.append(f"body size limit exceeded: {scrape.size} bytes, fewer than {self.body} allowed")
         if 0 < self.samples < len(kept):
             said.append(f"sample limit exceeded: {len(kept)} samples, {self.samples} allowed")
         for series in kept:
