@@ -127,10 +127,10 @@ def metrics(
     url: str, build: str, executor: bool, strict: bool, budgets: tuple[str, ...], config: Path | None, to: Path | None
 ) -> None:
     """Compare what a node exports with the catalogue, both ways. Status 1: a finding; 2: nothing to compare."""
-    from handbook import coverage_run
+    from handbook import metric_command
 
-    asked = coverage_run.Asked(url, build, executor, strict, budgets, config, to)
-    sys.exit(coverage_run.run(asked))
+    asked = metric_command.Asked(url, build, executor, strict, budgets, config, to)
+    sys.exit(metric_command.run(asked))
 
 
 @main.command()

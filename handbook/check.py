@@ -15,8 +15,8 @@ from handbook import (
     document,
     facts,
     links,
+    metric_names,
     names,
-    naming,
     reference,
     rule_tests,
     rules,
@@ -96,7 +96,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
     found = [
         *catalogue.check_catalogue(),
-        *naming.check_naming(),
+        *metric_names.check_names(),
         *rules.check_rules(RULES, metrics),
         *rule_tests.check_rule_tests(tests, loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),

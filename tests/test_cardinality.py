@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from node_process import NO_LIMIT, RECORDINGS, ask, fresh_node, payload, timelocked
 
-from handbook import catalogue, coverage, facts, scrape, scrape_limits, tool
+from handbook import catalogue, facts, metric_coverage, scrape, scrape_limits, tool
 from handbook.node import world
 from handbook.node.exposition import render
 from handbook.node.gate import Caller
@@ -189,7 +189,7 @@ def flooded(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_no_series_passes_its_budget_whatever_callers_make_up(flooded: str) -> None:
-    covered = coverage.compare(scrape.read(flooded.encode(), "x"), LISTED, LIMITS)
+    covered = metric_coverage.compare(scrape.read(flooded.encode(), "x"), LISTED, LIMITS)
     assert not covered.failed, [one for one in covered.findings if one.failed]
     series = {one.metric: one.series for one in covered.findings}
     full = {"energy_settlement_total", "energy_quorum_shortfall_total", "energy_meter_reading_total"}
@@ -208,7 +208,7 @@ def test_no_text_of_a_caller_becomes_a_label_but_an_error_that_prometheus_drops(
 
 
 def test_a_real_prometheus_goes_on_scraping_a_flooded_node(flooded: str, tmp_path: Path) -> None:
-    covered = coverage.compare(scrape.read(flooded.encode(), "x"), LISTED, LIMITS)
+    covered = metric_coverage.compare(scrape.read(flooded.encode(), "x"), LISTED, LIMITS)
     with serving(lambda: flooded) as target, prometheus(tmp_path, target) as api:
         assert await_(lambda: health(api)) == {target: ("up", "")}
         await_(lambda: (value(api, "count_over_time(up[1m])") or 0) >= 3)

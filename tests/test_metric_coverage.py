@@ -14,10 +14,10 @@ import jsonschema
 import pytest
 from node_process import RECORDINGS, NodeProcess, fresh_node, timelocked
 
-from handbook import catalogue, coverage, facts, scrape, scrape_limits
-from handbook.coverage import Coverage, Expected, compare
-from handbook.coverage_table import summary, table
-from handbook.naming import SYSTEMS
+from handbook import catalogue, facts, metric_coverage, scrape, scrape_limits
+from handbook.metric_coverage import Coverage, Expected, compare
+from handbook.metric_names import SYSTEMS
+from handbook.metric_report import summary, table
 from handbook.node.exposition import render
 from handbook.node.node import Node
 from handbook.scrape_limits import Limits
@@ -125,7 +125,9 @@ def test_the_budget_is_the_mocks_own_bound(tmp_path: Path) -> None:
         if metric.source in ("node", "mock"):
             other = any(values and "other" not in values for values in metric.labels.values())
             bound = FAMILIES[metric.name].budget
-            assert coverage.budget(metric) == bound or (other and coverage.budget(metric) < bound), metric.name
+            assert metric_coverage.budget(metric) == bound or (other and metric_coverage.budget(metric) < bound), (
+                metric.name
+            )
 
 
 # A node as it should not be

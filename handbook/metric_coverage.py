@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from handbook.catalogue import Catalogue, Metric
-from handbook.naming import SYSTEMS
+from handbook.metric_names import SYSTEMS
 from handbook.scrape import Family, Scrape
 from handbook.scrape_limits import Limits
 

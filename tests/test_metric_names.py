@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handbook import facts, naming
+from handbook import facts, metric_names
 
 TODAY = datetime.date(2026, 11, 25)
 METRIC = {"name": "treasury_queue_wait_seconds", "type": "histogram", "unit": "seconds", "source": "node"}
@@ -23,7 +23,7 @@ EXCEPTION = {
 
 
 def test_the_names_keep_the_rules_or_are_excepted() -> None:
-    assert naming.check_naming() == []
+    assert metric_names.check_names() == []
 
 
 def test_thirteen_names_of_the_node_are_excepted() -> None:
@@ -53,7 +53,7 @@ def test_thirteen_names_of_the_node_are_excepted() -> None:
     ],
 )
 def test_each_rule_finds_the_name_that_breaks_it(name: str, kind: str, unit: str, rules: tuple[str, ...]) -> None:
-    assert naming.broken(name, kind, unit) == rules
+    assert metric_names.broken(name, kind, unit) == rules
 
 
 def found(tmp_path: Path, metrics: list[dict[str, Any]], exceptions: list[dict[str, Any]]) -> list[str]:
@@ -61,15 +61,15 @@ def found(tmp_path: Path, metrics: list[dict[str, Any]], exceptions: list[dict[s
     listed, excepted = tmp_path / "metrics.yml", tmp_path / "exceptions.yml"
     listed.write_text("".join(f"- {json.dumps(one)}\n" for one in metrics))
     excepted.write_text("".join(f"- {json.dumps(one)}\n" for one in exceptions) or "[]\n")
-    problems = naming.check_naming(listed, excepted, TODAY)
+    problems = metric_names.check_names(listed, excepted, TODAY)
     return [f"{one.where.removeprefix(f'{tmp_path}/')}: {one.message}" for one in problems]
 
 
 def test_a_name_that_breaks_a_rule_is_found_with_its_line_and_an_exception_lets_it_pass(tmp_path: Path) -> None:
     wait = METRIC | {"name": "treasury_wait"}
     assert found(tmp_path, [METRIC, wait], []) == [
-        f"metrics.yml:2: treasury_wait breaks the rule subsystem: {naming.RULES['subsystem']}",
-        f"metrics.yml:2: treasury_wait breaks the rule unit: {naming.RULES['unit']}",
+        f"metrics.yml:2: treasury_wait breaks the rule subsystem: {metric_names.RULES['subsystem']}",
+        f"metrics.yml:2: treasury_wait breaks the rule unit: {metric_names.RULES['unit']}",
     ]
     assert found(tmp_path, [METRIC, wait], [EXCEPTION]) == []
 
@@ -107,7 +107,7 @@ def test_an_exception_that_excepts_nothing_is_found(
 
 def test_a_file_that_cannot_be_read_is_one_problem(tmp_path: Path) -> None:
     (tmp_path / "open.yml").write_text("- {name: [\n")
-    (problem,) = naming.check_naming(exceptions=tmp_path / "open.yml")
+    (problem,) = metric_names.check_names(exceptions=tmp_path / "open.yml")
     assert problem.where == f"{tmp_path}/open.yml:2"
-    (problem,) = naming.check_naming(metrics=tmp_path / "none.yml")
+    (problem,) = metric_names.check_names(metrics=tmp_path / "none.yml")
     assert "No such file" in problem.message

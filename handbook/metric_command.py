@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from handbook import catalogue, coverage, scrape, scrape_limits
+from handbook import catalogue, metric_coverage, scrape, scrape_limits
 from handbook.catalogue import Catalogue
-from handbook.coverage_table import summary, table
 from handbook.document import Unreadable
+from handbook.metric_report import summary, table
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def run(asked: Asked) -> int:
     where = "standard input" if asked.url == "-" else asked.url
     try:
         listed = catalogue.load()
-        expected = coverage.Expected(
+        expected = metric_coverage.Expected(
             _build(asked.build, listed), asked.executor, asked.strict, _budgets(asked.budgets, listed)
         )
         limits = scrape_limits.load(asked.config or scrape_limits.FILE)
@@ -40,7 +40,7 @@ def run(asked: Asked) -> int:
     except (scrape.NoScrape, Unreadable, ValueError) as error:
         click.echo(f"Error: {error}", err=True)
         return 2
-    compared = coverage.compare(found, listed, limits, expected)
+    compared = metric_coverage.compare(found, listed, limits, expected)
     for line in table(compared):
         click.echo(line)
     click.echo(f"{where}, build {expected.build}")
@@ -57,7 +57,7 @@ def run(asked: Asked) -> int:
 
 
 def _build(name: str, listed: Catalogue) -> str:
-    known = [coverage.CONTRACT, *sorted({build for metric in listed.metrics for build in metric.builds})]
+    known = [metric_coverage.CONTRACT, *sorted({build for metric in listed.metrics for build in metric.builds})]
     if name not in known:
         raise ValueError(f"--build {name}: unknown\n  hint: one of {', '.join(known)}")
     return name

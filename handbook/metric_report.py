@@ -6,7 +6,7 @@ import textwrap
 from collections import Counter
 from itertools import groupby
 
-from handbook.coverage import EXPECTED_ABSENT, Coverage, Finding
+from handbook.metric_coverage import EXPECTED_ABSENT, Coverage, Finding
 
 ORDER = ("MISSING", "WRONG", "OVER", "UNKNOWN", *EXPECTED_ABSENT, "there", "other")
 WIDTH = 72

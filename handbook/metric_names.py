@@ -50,7 +50,7 @@ def broken(name: str, kind: str, unit: str) -> tuple[str, ...]:
     return tuple(rule for rule in RULES if rule in found)
 
 
-def check_naming(
+def check_names(
     metrics: Path = catalogue.FILE, exceptions: Path = EXCEPTIONS, today: datetime.date | None = None
 ) -> list[Problem]:
     """Every name of the node and the mock against the rules, and every exception against the names."""
