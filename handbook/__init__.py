@@ -8,6 +8,12 @@ report back onto the site as data. A module imports only from the ones above it 
     document   a YAML or JSON file whose every value knows its line
     tool       promtool and amtool
     catalogue  snippets/metrics.yml
+    metric_names  names of metrics, and the node's own exceptions
+    scrape     what a node exports, fetched and read
+    scrape_limits  beyond which Prometheus drops a scrape
+    metric_coverage  a scrape against the catalogue, both ways
+    metric_report  the same as text
+    metric_command  `handbook metrics`
     promql     what is wrong with a query although it parses
     rules      rule files
     rule_tests their unit tests

@@ -60,7 +60,7 @@ def test_a_reset_forgets_everything(node: NodeProcess) -> None:
 
 
 def without_requests(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith(("mock_requests_total", "rpc_"))]
+    return [line for line in text.splitlines() if not line.startswith(("mock_listener_requests_total", "rpc_"))]
 
 
 def test_a_reset_takes_another_start(node: NodeProcess) -> None:
