@@ -42,6 +42,7 @@ report back onto the site as data. A module imports only from the ones above it 
     website    MkDocs: publishes runbooks and schemas, puts verdicts on blocks
     macros     facts as tables inside pages
     verify     `handbook verify`: pages through pytest, with progress and report
+    site_server  the built site over HTTP, and the way from its pages to the mock node
     serve      `handbook serve`: node, pages, site
     node/      the mock node
 """

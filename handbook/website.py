@@ -72,6 +72,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             files.append(File.generated(config, uri, abs_src_path=str(facts.ROOT / source)))
     for schema in sorted((facts.SNIPPETS / "schemas").glob("*.json")):
         files.append(File.generated(config, f"schemas/{schema.name}", abs_src_path=str(schema)))
+    files.append(File.generated(config, "openrpc.json", abs_src_path=str(facts.SNIPPETS / "openrpc.json")))
     return files
 
 
