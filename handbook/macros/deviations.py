@@ -6,7 +6,7 @@ from typing import Any
 
 from handbook import facts, rules
 from handbook.macros import cell
-
+from handbook.node.deviations import AT_START
 
 AREAS = {
     "rpc": "RPC",
@@ -16,6 +16,7 @@ AREAS = {
     "storage": "storage",
     "metrics": "metrics",
 }
+
 
 def deviation_overview() -> str:
     """One line per deviation, the dangerous ones first, each linked to its section."""
@@ -51,8 +52,6 @@ def _deviation(entry: dict[str, Any]) -> str:
 
 
 def _rehearse(entry: dict[str, Any]) -> str:
-    from handbook.node.deviations import AT_START
-
     if entry["fault"] in AT_START:
         return f"**Rehearse:** on a mock node that is started with `--build {entry['builds'][0]}`.\n\n"
     if entry["fault"]:
