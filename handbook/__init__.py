@@ -36,8 +36,11 @@ report back onto the site as data. A module imports only from the ones above it 
     names      names that pages may not use, and the names that were meant
     links      links from page to page: file and anchor are there
     cases      requests and their exact answers, snippets/rpc
-    starts     mock nodes started in the four ways that cases want
     reference  the description of the RPC, held to its metaschema and to itself
+    fields     the documented members of methods' results
+    levels     how far an answer agrees with the one that a case expects
+    coverage   what the cases leave out of the description
+    starts     mock nodes started in the four ways that cases want
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
     plugin     pytest: collects pages, runs blocks

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from handbook import (
     alertmanager,
     catalogue,
+    coverage,
     dashboards,
     document,
     facts,
@@ -114,3 +115,6 @@ def _reference(checked: Checked) -> None:
         params=sum(len(method["params"]) for method in methods),
         errors=sum(len(method["x-errors"]) for method in methods),
     )
+    missing, counts = coverage.check()
+    checked.problems += map(str, missing)
+    checked.counts.update(counts)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from handbook.control import Control, Unreachable
+from handbook.levels import Answered
 from handbook.node import settings
 from handbook.target import MockProcess
 
@@ -36,13 +37,6 @@ STARTS: dict[str, dict[str, str]] = {
     "throttled": {**_energy("1000000"), "TB_RPC_TOKENS_PER_SEC": "0.5"},
 }
 """Environment of each. `tokens` has an admin token too, in a file that `default.toml` names."""
-
-
-class Answered:
-    """What came back: HTTP status, and the body as JSON; None where no JSON came."""
-
-    def __init__(self, status: int, body: Any) -> None:
-        self.status, self.body = status, body
 
 
 class Caller:

@@ -33,6 +33,9 @@ from handbook.node.torn import tear
 REHEARSAL_IDENTITY = "node-a"
 """Lease holder of an executor that the control listener starts: the node's own default holds a process id."""
 
+TELEMETRY = 1_000_000, 60
+"""Sample rate in parts per million and seconds between compactions, as a start sets them."""
+
 
 class Node:
     """`record` changes the state at once; `commit` makes it durable.
@@ -63,7 +66,7 @@ class Node:
         self.peers = Peers(self)
         self.poisoned = False
         """The chain lock: true after `light.latest_header` on an empty chain, until a restart."""
-        self.sample_rate_ppm, self.compaction_secs = 1_000_000, 60
+        self.sample_rate_ppm, self.compaction_secs = TELEMETRY
         """What `telemetry.configure` set; nothing here is sampled."""
         self.executor: Executor | None = None
         self.miner: asyncio.TimerHandle | None = None
@@ -222,6 +225,7 @@ class Node:
         self.stop_executor()
         self.poisoned = False
         self.faults = Faults()
+        self.sample_rate_ppm, self.compaction_secs = TELEMETRY
         self.stop_mining()
         self.restore_deviations()
         self.metrics.clear()
