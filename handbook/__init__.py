@@ -20,7 +20,9 @@ report back onto the site as data. A module imports only from the ones above it 
     alertmanager  routes, receivers, templates
     renumber   new panel ids for a dashboard
     dashboards Grafana dashboards
-    page       a Markdown page: front matter, includes, blocks
+    fence      fences and headings of Markdown text
+    macros/    what pages draw from facts; each module is loaded when a page calls it
+    page       a Markdown page: front matter, includes, macros, blocks
     control    client of the mock node's control listener
     ports      free ports on loopback
     prometheus a real Prometheus that scrapes one node
@@ -50,7 +52,6 @@ report back onto the site as data. A module imports only from the ones above it 
     turns      who of the processes that share a run may run
     plugin     pytest: collects pages, runs blocks
     website    MkDocs: publishes runbooks and schemas, puts verdicts on blocks
-    macros     facts as tables inside pages
     verify     `handbook verify`: pages through pytest, with progress and report
     site_server  the built site over HTTP, and the way from its pages to the mock node
     serve      `handbook serve`: node, pages, site

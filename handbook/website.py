@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -20,6 +21,7 @@ from mkdocs.structure.pages import Page as SitePage
 
 from handbook import facts, inputs, ledger, report
 from handbook import page as pages
+from handbook.fence import FENCE, walk
 
 log = logging.getLogger("mkdocs.plugins.handbook")
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "monitoring/README.md": "monitoring.md"}
@@ -81,10 +83,10 @@ def _runbooks() -> list[Path]:
 
 
 def on_page_markdown(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
-    """Writes each block's id into its fence, so that the drawn block can be found again."""
+    """The page as the engine reads it, each block's id written into its fence so that the drawn block can be found."""
     source = _source(page)
     _build.blocks += len(source.blocks)
-    return tag_blocks(source, LINK.sub(lambda m: _site_link(m, source.file, page.file.src_uri), markdown))
+    return tag_blocks(source, lambda text: LINK.sub(lambda m: _site_link(m, source.file, page.file.src_uri), text))
 
 
 def _site_link(link: re.Match[str], source: Path, uri: str) -> str:
@@ -97,20 +99,18 @@ def _site_link(link: re.Match[str], source: Path, uri: str) -> str:
     return f"]({os.path.relpath(published, os.path.dirname(uri) or '.')}{link['anchor'] or ''})"
 
 
-def tag_blocks(source: pages.Page, markdown: str) -> str:
-    """`markdown` (the page's, after macros) with `data-block="ID"` on each fence and includes put in."""
-    lines = markdown.split("\n")
-    found = [(n, f) for kind, n, f in pages.walk(source.path, lines, 0) if kind == "fence"]
-    if len(found) != len(source.blocks):
-        raise PluginError(f"{source.path}: {len(found)} fences after macros, {len(source.blocks)} blocks in the source")
-    for (number, (indent, _, _, end)), block in reversed(list(zip(found, source.blocks, strict=True))):
-        fence = pages.FENCE.match(lines[number - 1])
+def tag_blocks(source: pages.Page, prose: Callable[[str], str] = str) -> str:
+    """The page's text with `data-block="ID"` on each fence and includes put in; `prose` turns each line outside."""
+    lines = [line.text if line.in_block else prose(line.text) for line in source.text]
+    found = [(at, f) for kind, at, f in walk(source.path, lines, 0) if kind == "fence"]
+    for (position, (indent, _, _, end)), block in reversed(list(zip(found, source.blocks, strict=True))):
+        fence = FENCE.match(lines[position - 1])
         assert fence
         shown = {k: v for k, v in block.attrs.items() if k in ("title", "hl_lines")}
         attributes = " ".join(f'{k}="{v}"' for k, v in {**shown, "data-block": block.id}.items())
         classes = "".join(f".{name} " for name in (block.lang, *block.classes, f"effect-{block.effect}"))
         body = [(indent + line).rstrip(" \t") for line in block.text.removesuffix("\n").split("\n")]
-        lines[number - 1 : end - 1] = [f"{indent}{fence['fence']}{{{classes}{attributes}}}", *body]
+        lines[position - 1 : end - 1] = [f"{indent}{fence['fence']}{{{classes}{attributes}}}", *body]
     return "\n".join(lines)
 
 

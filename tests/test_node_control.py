@@ -213,7 +213,7 @@ def test_a_result_that_breaks_its_schema_never_leaves(tmp_path: Path, monkeypatc
 
 
 def test_every_call_says_what_it_does_and_the_page_shows_all() -> None:
-    from handbook.macros import control_faults, control_methods
+    from handbook.macros.control import control_faults, control_methods
 
     assert [name for name, handler in control.METHODS.items() if not (handler.__doc__ or "").strip()] == []
     assert control_methods().count("\n| `mock.") == len(control.METHODS)
