@@ -9,6 +9,7 @@ import ast
 import pkgutil
 import re
 from difflib import get_close_matches
+from typing import Any
 
 CALL = re.compile(r"^\{\{ *(\w+\(.*\)) *\}\}[ \t]*$")
 """A macro line; the group is the call."""
@@ -29,6 +30,12 @@ class MacroError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message, self.hint = message, hint
+
+
+def define_env(env: Any) -> None:
+    """Called by mkdocs-macros with its environment: the site draws with what the engine reads pages by."""
+    for name, place in MACROS.items():
+        env.macro(pkgutil.resolve_name(place), name)
 
 
 def draw(call: str) -> str:
