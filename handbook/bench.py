@@ -32,7 +32,9 @@ class Asked:
 
 
 class Bench(Protocol):
-    """`live`: the node's data are its own, and it cannot be reset."""
+    """`live`: the node's data are its own, and it cannot be reset. `own`: started for the cases, limiters and all."""
+
+    own: bool
 
     @property
     def live(self) -> bool: ...
@@ -48,7 +50,7 @@ class Bench(Protocol):
 class OwnNodes:
     """Mock nodes, one for each start, started when a case first wants it. Use it in a `with`."""
 
-    live = False
+    own, live = True, False
 
     def __init__(self, build: str = "contract") -> None:
         self.name, self._build = f"mock nodes ({build})", build
@@ -85,6 +87,8 @@ class Allowed:
 
 class OneNode:
     """A node that runs already. With a control listener it is a mock, and is reset for every case."""
+
+    own = False
 
     def __init__(
         self,

@@ -66,7 +66,7 @@ def run(
             since = time.monotonic()
             asked = bench.ask(case)
             needed = level or levels.enough(case, bench.live)
-            if bench.live and _limited(asked) and not _is_limit(case.answer):
+            if not bench.own and _limited(asked) and not _is_limit(case.answer):
                 result = Result(case, "not run", reason=LIMITED, calls=tuple(asked.calls))
             else:
                 result = _judged(case, asked, needed, bench.live, deviating.get(case.id, ()), time.monotonic() - since)
