@@ -42,26 +42,46 @@ def conform(
         raise Unusable("--control, --token, --allow-writes and --also are for a node that --node names")
     if update and (url or build or recordings):
         raise Unusable("--update takes its answers from mock nodes of the contract, started for it")
-    if build is None:
-        build = str(Control(control).call("mock.status")["build"]) if control else CONTRACT
+    build = build or _build(control)
     if build not in BUILDS:
         raise Unusable(f"--build {build}: expected one of {', '.join(BUILDS)}")
     chosen = choose(names, recordings, draft=update)
     deviating = {} if recordings else listed.of_build(build, [case.id for case in chosen])
-    allowed = Allowed(allow_writes, frozenset(also), float(rate))
     progress = _Progress(len(chosen))
-    with OneNode(url, control, start, _tokens(tokens), allowed) if url else OwnNodes(build) as bench:
+    try:
+        allowed = Allowed(allow_writes, frozenset(also), float(rate))
+        bench = OneNode(url, control, start, _tokens(tokens), allowed) if url else OwnNodes(build)
+    except ValueError as error:  # an address of another kind
+        raise Unusable(str(error)) from None
+    with bench:
         results = trial.run(chosen, bench, deviating, level, progress)
         progress.end()
         return _report(results, bench, build, out, record, update)
 
 
+def _build(control: str | None) -> str:
+    """Of the mock node that listens there; the contract where there is none."""
+    if control is None:
+        return CONTRACT
+    try:
+        client = Control(control)
+    except ValueError as error:
+        raise Unusable(str(error)) from None
+    try:
+        return str(client.call("mock.status")["build"])
+    finally:
+        client.close()
+
+
 def choose(names: Sequence[str], files: Sequence[Path], draft: bool = False) -> list[Case]:
     """The cases that are named, or all; those of recordings in their place. Raises BadCase, Unusable."""
     if files:
-        found = [case for file in files for case in recordings.read(file)]
+        try:
+            found = [case for file in files for case in recordings.read(file)]
+        except OSError as error:
+            raise Unusable(f"{error.filename}: {error.strerror}") from None
     else:
-        found = [cases.read(file, draft) for file in cases.files()]
+        found = [cases.read(file, draft) for file in cases.files(cases.DIRECTORY)]
         found = cases.in_order(found)
     chosen = [case for case in found if not names or any(_fits(case, name) for name in names)]
     for name in names:
