@@ -47,6 +47,12 @@ report back onto the site as data. A module imports only from the ones above it 
     levels     how far an answer agrees with the one that a case expects
     coverage   what the cases leave out of the description
     starts     mock nodes started in the four ways that cases want
+    listed     the cases that a deviation says a build fails
+    recordings  recorded calls as cases, and back
+    bench      where cases are put: mock nodes of our own, or one node that runs
+    trial      puts cases to a node and gives each a verdict
+    conformity  what came of it: table, JSON, recorded calls
+    conform    `handbook conform`
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
     turns      who of the processes that share a run may run

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
+
+LEVELS = ("none", "envelope", "schema", "shape", "exact")
+STARTS = ("open", "tokens", "starved", "throttled")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -131,6 +135,39 @@ def metrics(
 
     asked = metric_command.Asked(url, build, executor, strict, budgets, config, to)
     sys.exit(metric_command.run(asked))
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@click.option("--node", "url", metavar="URL", help="a node that runs  [default: mock nodes started for the run]")
+@click.option("--control", metavar="URL", help="with --node: of a mock node, which is reset for every case")
+@click.option("--start", type=click.Choice(STARTS), default="open", show_default=True, help="how --node was started")
+@click.option("--token", "tokens", multiple=True, metavar="ROLE=FILE", help="with --node: admin, provider, oracle")
+@click.option("--allow-writes", is_flag=True, help="with --node: also methods that change it, on a chain for tests")
+@click.option("--also", multiple=True, metavar="METHOD", help="with --node: a destructive or hazardous one, by name")
+@click.option("--rate", type=click.IntRange(1, 19), default=10, show_default=True, help="calls per second on --node")
+@click.option("--build", help="hold it to that build's deviations; mock nodes are started with them")
+@click.option("--level", type=click.Choice(LEVELS[1:]), help="that every answer must reach")
+@click.option("--recordings", multiple=True, type=click.Path(path_type=Path), help="recorded calls, in place of cases")
+@click.option("--out", type=click.Path(path_type=Path), help="the report as JSON, see schemas/conformance.json")
+@click.option("--record", type=click.Path(path_type=Path), help="the calls and answers as JSON lines")
+@click.option("--update", is_flag=True, help="write into the cases what mock nodes answer; read the diff")
+def conform(**options: Any) -> None:
+    """Hold a node to the cases of snippets/rpc. NAMES are methods or METHOD/CASE, in which * stands for anything.
+
+    Without --node mock nodes are started. A node that is not a mock is only read, slowly, and keeps its own data: its
+    results must fit their schemas, its errors must be those of the cases.
+    """
+    from handbook.cases import BadCase
+    from handbook.conform import Unusable
+    from handbook.conform import conform as run
+    from handbook.control import Unreachable
+
+    try:
+        bad = run(**options)
+    except (BadCase, Unusable, Unreachable, RuntimeError) as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(1 if bad else 0)
 
 
 @main.command()

@@ -16,6 +16,7 @@ from handbook import (
     document,
     facts,
     links,
+    listed,
     metric_names,
     names,
     reference,
@@ -118,5 +119,5 @@ def _reference(checked: Checked) -> None:
         errors=sum(len(method["x-errors"]) for method in methods),
     )
     missing, counts = coverage.check()
-    checked.problems += map(str, missing)
+    checked.problems += map(str, [*missing, *listed.check()])
     checked.counts.update(counts)
