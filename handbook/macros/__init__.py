@@ -14,6 +14,12 @@ from typing import Any
 CALL = re.compile(r"^\{\{ *(\w+\(.*\)) *\}\}[ \t]*$")
 """A macro line; the group is the call."""
 MACROS = {
+    "any_call_errors": "handbook.macros.errors:any_call_errors",
+    "error_sections": "handbook.macros.errors:error_sections",
+    "limiter_table": "handbook.macros.methods:limiter_table",
+    "method_body": "handbook.macros.method:method_body",
+    "method_head": "handbook.macros.method:method_head",
+    "method_table": "handbook.macros.methods:method_table",
     "control_faults": "handbook.macros.control:control_faults",
     "control_methods": "handbook.macros.control:control_methods",
     "deviation_overview": "handbook.macros.deviations:deviation_overview",
@@ -40,13 +46,7 @@ def define_env(env: Any) -> None:
 
 def draw(call: str) -> str:
     """The Markdown of `name("argument")`. Raises MacroError."""
-    try:
-        node = ast.parse(call, mode="eval").body
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.keywords:
-            raise ValueError
-        name, args = node.func.id, [ast.literal_eval(arg) for arg in node.args]
-    except (SyntaxError, ValueError):
-        raise MacroError(f"{call!r} is no macro call", 'written {{ name("argument") }}') from None
+    name, args = parse(call)
     if name not in MACROS:
         near = get_close_matches(name, MACROS, 1)
         raise MacroError(f"no macro {name!r}", f"meant {near[0]}?" if near else f"one of {', '.join(MACROS)}")
@@ -58,6 +58,17 @@ def draw(call: str) -> str:
             raise  # a defect inside the macro
         raise MacroError(str(error)) from None
     return drawn
+
+
+def parse(call: str) -> tuple[str, list[Any]]:
+    """Name and arguments. Raises MacroError."""
+    try:
+        node = ast.parse(call, mode="eval").body
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.keywords:
+            raise ValueError
+        return node.func.id, [ast.literal_eval(arg) for arg in node.args]
+    except (SyntaxError, ValueError):
+        raise MacroError(f"{call!r} is no macro call", 'written {{ name("argument") }}') from None
 
 
 def cell(text: object) -> str:
