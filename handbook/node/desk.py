@@ -87,7 +87,7 @@ class Desk:
         if again is not None and again.entry is not None:
             again.entry.ok, again.entry.code, again.entry.message, again.entry.reason = True, None, None, None
             return again.entry
-        return self._node.journal.add(self._node.now(), self._listener, method, body)
+        return self._node.journal.add(self._node.clock(), self._listener, method, body)
 
     def _undone(self, answer: Answer, fault: Fault) -> Answer:
         code = fault.code if fault.fault == "error" else None
