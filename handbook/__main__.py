@@ -106,6 +106,34 @@ def check() -> None:
 
 
 @main.command()
+@click.option(
+    "--url",
+    default="http://127.0.0.1:9898/metrics",
+    show_default=True,
+    envvar="METRICS",
+    help="what the node exports; - reads it from standard input  [env: METRICS]",
+)
+@click.option(
+    "--build", default="contract", show_default=True, help="what to expect: of the mock, or of build 0ecc756a"
+)
+@click.option("--executor", is_flag=True, help="the node has --treasury-executor: its series must be there")
+@click.option("--strict", is_flag=True, help="a metric that is not listed fails, whatever its system")
+@click.option("--budget", "budgets", multiple=True, metavar="METRIC=N", help="series that METRIC may have")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="limits of a scrape  [default: monitoring/prometheus.yml]"
+)
+@click.option("--json", "to", type=click.Path(path_type=Path), help="write the findings there too")
+def metrics(
+    url: str, build: str, executor: bool, strict: bool, budgets: tuple[str, ...], config: Path | None, to: Path | None
+) -> None:
+    """Compare what a node exports with the catalogue, both ways. Status 1: a finding; 2: nothing to compare."""
+    from handbook import metric_command
+
+    asked = metric_command.Asked(url, build, executor, strict, budgets, config, to)
+    sys.exit(metric_command.run(asked))
+
+
+@main.command()
 def build() -> None:
     """Build the site into build/site, strictly, with the verdicts of build/report.json on it."""
     from handbook.serve import SITE, build_site

@@ -30,6 +30,12 @@ def methods() -> dict[str, Method]:
     return {method["name"]: method for method in load()["methods"]}
 
 
+@cache
+def general_errors() -> tuple[dict[str, Any], ...]:
+    """Those that any call may get."""
+    return tuple(load()["x-errors"])
+
+
 def check(document: dict[str, Any] | None = None) -> list[Problem]:
     """What breaks the metaschema, and what a schema cannot say."""
     document = load() if document is None else document

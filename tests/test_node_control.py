@@ -60,7 +60,7 @@ def test_a_reset_forgets_everything(node: NodeProcess) -> None:
 
 
 def without_requests(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith(("mock_requests_total", "rpc_"))]
+    return [line for line in text.splitlines() if not line.startswith(("mock_listener_requests_total", "rpc_"))]
 
 
 def test_a_reset_takes_another_start(node: NodeProcess) -> None:
@@ -213,7 +213,7 @@ def test_a_result_that_breaks_its_schema_never_leaves(tmp_path: Path, monkeypatc
 
 
 def test_every_call_says_what_it_does_and_the_page_shows_all() -> None:
-    from handbook.macros import control_faults, control_methods
+    from handbook.macros.control import control_faults, control_methods
 
     assert [name for name, handler in control.METHODS.items() if not (handler.__doc__ or "").strip()] == []
     assert control_methods().count("\n| `mock.") == len(control.METHODS)

@@ -218,7 +218,7 @@ def test_a_crash_at_a_commit_leaves_what_it_says(tmp_path: Path, fault: str, sto
 
 
 def test_every_kind_is_of_one_sort_and_has_its_test() -> None:
-    assert len(KINDS) == len(CRASH_POINTS) + len(COMMIT_POINTS) + len(STORAGE) + len(WIRE) + 4 + len(SWITCHES) == 29
+    assert len(KINDS) == len(CRASH_POINTS) + len(COMMIT_POINTS) + len(STORAGE) + len(WIRE) + 4 + len(SWITCHES) == 33
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_node_*.py"))
     assert [kind for kind in KINDS if tests.count(f'"{kind}"') == 0] == []
 

@@ -1,0 +1,127 @@
+"""`snippets/rpc/`: one file is one request to a fresh mock node, and its exact answer.
+
+The file's name is a sentence with hyphens, its folder the method that the sentence is about.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from handbook import document, examples, facts
+from handbook.compare import strict_json
+from handbook.problem import Problem
+
+DIRECTORY = facts.SNIPPETS / "rpc"
+FRESH = {"treasury_balance": 1_000_000, "clock": 1_767_225_600, "height": 0, "executor": "off"}
+"""What every case finds, as params of `mock.reset`."""
+Step = dict[str, Any]
+
+
+class BadCase(Exception):
+    """A file that is no case. `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class Case:
+    """`name` is the sentence, `before` are calls made first, `answer` is the whole envelope.
+
+    `method` is the folder's name; the request names another one only where that is what the sentence is about.
+    """
+
+    method: str
+    name: str
+    path: Path
+    node: str
+    before: tuple[Step, ...]
+    token: str | None
+    request: dict[str, Any]
+    status: int
+    answer: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """`method/case-name`, as deviations and reports call it."""
+        return f"{self.method}/{self.path.stem}"
+
+    @property
+    def error_code(self) -> int | None:
+        error = self.answer.get("error")
+        return error and int(error["code"])
+
+    @property
+    def mock_only(self) -> bool:
+        """Whether a step needs the control listener."""
+        return any("control" in step for step in self.before)
+
+
+def read(file: Path) -> Case:
+    """Raises BadCase."""
+    where = document.shown(file)
+    try:
+        data = strict_json(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise BadCase(Problem(f"{where}:{error.lineno}", f"not JSON: {error.msg}")) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadCase(Problem(where, f"cannot be read: {error}")) from None
+    if wrong := next(examples.validator("rpc-case").iter_errors(data), None):
+        raise BadCase(Problem(where, f"{wrong.json_path}: {wrong.message}", "schema: snippets/schemas/rpc-case.json"))
+    return Case(
+        method=file.parent.name,
+        name=file.stem.replace("-", " "),
+        path=file,
+        node=data.get("node", "open"),
+        before=tuple(data.get("before", ())),
+        token=data.get("token"),
+        request=data["request"],
+        status=data.get("status", 200),
+        answer=data["answer"],
+    )
+
+
+def files(directory: Path = DIRECTORY) -> list[Path]:
+    return sorted(directory.glob("*/*.json"))
+
+
+def load(directory: Path = DIRECTORY) -> dict[str, list[Case]]:
+    """By method, in order of names. A method's first case is its plainest success. Raises BadCase."""
+    return {method: list(found) for method, found in _load(directory).items()}
+
+
+@cache
+def _load(directory: Path) -> dict[str, tuple[Case, ...]]:
+    found: dict[str, list[Case]] = {}
+    for file in files(directory):
+        found.setdefault(file.parent.name, []).append(read(file))
+    return {method: tuple(sorted(one, key=_plainness)) for method, one in sorted(found.items())}
+
+
+def _plainness(case: Case) -> tuple[Any, ...]:
+    return case.error_code is not None, case.node != "open", len(case.before), case.token or "", case.name
+
+
+def written(data: dict[str, Any]) -> str:
+    """A case as its file holds it: what fits on a line of 120 stands on one."""
+    order = ("node", "before", "token", "request", "status", "answer")
+    return _lines({name: data[name] for name in order if name in data}, "", 0) + "\n"
+
+
+def _lines(value: Any, indent: str, used: int) -> str:
+    flat = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or (indent and len(indent) + used + len(flat) < 120):
+        return flat
+    inner = indent + "  "
+    if isinstance(value, list):
+        parts = [_lines(item, inner, 0) for item in value]
+    else:
+        names = [f"{json.dumps(name)}: " for name in value]
+        parts = [name + _lines(item, inner, len(name)) for name, item in zip(names, value.values(), strict=True)]
+    opened, closed = "{}" if isinstance(value, dict) else "[]"
+    return f"{opened}\n{inner}" + f",\n{inner}".join(parts) + f"\n{indent}{closed}"
