@@ -13,15 +13,17 @@ from node_process import (  # noqa: F401  # small_shelves is a fixture
     NEW_YEAR,
     NodeProcess,
     ask,
+    call,
     everything,
     fresh_node,
     payload,
+    post,
     small_shelves,
 )
 
 from handbook.control import Refused
 from handbook.node import control, snapshots
-from handbook.node.config import Config
+from handbook.node.config import Config, EnergyRates
 from handbook.node.failure import RpcError, StartFailure
 from handbook.node.gate import Caller
 from handbook.node.node import Node
@@ -176,6 +178,49 @@ def test_a_bad_dump_changes_nothing(tmp_path: Path, change: Any, why: str) -> No
         with pytest.raises(RpcError, match=why):
             do(node, "mock.load", path=str(dump))
         assert (everything(node), node.log.seq) == (before, events)
+
+
+def answers(own: NodeProcess, count: int) -> list[int]:
+    """HTTP statuses of so many calls, each on a connection of its own."""
+    return [int(own.raw(post(call("consensus.difficulty")))[9:12]) for _ in range(count)]
+
+
+def test_buckets_and_bans_come_back_with_a_snapshot_and_a_dump_and_go_with_a_restart(tmp_path: Path) -> None:
+    env = {"TB_RPC_TOKENS_PER_SEC": "3", "TB_RPC_BAN_SECS": "3000"}
+    (tmp_path / "a").mkdir()
+    with NodeProcess(tmp_path / "a", env) as own:
+        steer = own.control.call
+        fresh = steer("mock.snapshot")["id"]
+        assert answers(own, 30)[-1] == 429
+        banned = steer("mock.snapshot")["id"]
+        steer("mock.dump", {"path": str(tmp_path / "banned.dump")})
+        steer("mock.revert", {"id": fresh})
+        assert answers(own, 1) == [200], "nobody was banned then"
+        steer("mock.revert", {"id": banned})
+        assert answers(own, 2) == [429, 429]
+        steer("mock.reset")
+        assert answers(own, 1) == [200]
+        steer("mock.load", {"path": str(tmp_path / "banned.dump")})
+        assert answers(own, 1) == [429]
+        own.kill()
+    with NodeProcess(tmp_path / "a", env) as own:
+        assert answers(own, 1) == [200], "a restart forgets, as the node does"
+
+
+def test_a_revert_gives_an_energy_limiter_its_tokens_back(tmp_path: Path) -> None:
+    rates = EnergyRates(settle=2, read=1e9, submit=1e9, dispute=1e9)
+
+    def settled(node: Node) -> int:
+        return int(ask(node, "energy.settle", {})["error"]["code"])
+
+    with fresh_node(tmp_path, energy_rates=rates) as node:
+        settled(node)
+        id_ = do(node, "mock.snapshot")["id"]
+        assert do(node, "mock.revert", id=id_)["events"] and settled(node) == -32602
+        while settled(node) != -32002:
+            pass
+        do(node, "mock.revert", id=id_)
+        assert settled(node) == -32602, "one token was left"
 
 
 def test_nothing_is_refused_silently_on_the_wire(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ Bytes come in at the top, and every module imports only from the ones below it:
     node        the one node: state, log, clock, everything the methods act on
     miner       how chain time passes
     executor    the treasury executor: lease, tick, crash points
+    records     stored disbursements, as the store gives them back
     breaker     its circuit breaker
     contract    params and results against snippets/openrpc.json
     gate        which call reaches which method: energy limiters, tokens, lists

@@ -69,6 +69,12 @@ class StatusSet(Event, frozen=True, tag="status"):
     receipts: list[dict[str, Any]] | None = None
 
 
+class ProposalLost(Event, frozen=True, tag="proposal_lost"):
+    """A disbursement was written back after it had been read without its proposal."""
+
+    id: int
+
+
 class BalanceMoved(Event, frozen=True, tag="balance"):
     """An entry of the balance history: the counter changes by `delta`. `kind` is the wire's `event`."""
 
@@ -277,6 +283,7 @@ Kind = (
     | Funded
     | Submitted
     | StatusSet
+    | ProposalLost
     | BalanceMoved
     | IntentStaged
     | IntentRemoved

@@ -176,6 +176,8 @@ class EventLog:
         try:
             if self.seq > self._checkpointed:
                 self.db.execute("BEGIN IMMEDIATE")
+                if state.keep_all:
+                    self._put_away(state, 2 * len(state.records.hot))
                 self._checkpoint(self.seq, state)
                 if self.library.any():
                     self._sweep(state)

@@ -11,6 +11,8 @@ import signal
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from handbook.node import counting, settings
 from handbook.node import events as ev
 from handbook.node.config import Config
@@ -27,7 +29,7 @@ from handbook.node.lock import lock
 from handbook.node.log import EventLog
 from handbook.node.miner import Miner
 from handbook.node.peers import Peers
-from handbook.node.state import State, apply
+from handbook.node.state import Bucket, State, apply
 from handbook.node.torn import tear
 
 REHEARSAL_IDENTITY = "node-a"
@@ -65,7 +67,7 @@ class Node:
         self.metrics = Metrics(self.deviations)
         self.journal = Journal()
         self.limiter = Limiter(config.limits, self.metrics)
-        self.gate = Gate(self.settings, config.energy_rates, config.limits, self.metrics, self.deviations)
+        self.gate = Gate(self.settings, config.energy_rates, config.limits, self.metrics, self.deviates)
         self.faults = Faults()
         self.peers = Peers(self)
         self.poisoned = False
@@ -86,11 +88,6 @@ class Node:
             self.start_executor("timer")
 
     @property
-    def aliases(self) -> bool:
-        """Whether the seed's names are accepted; a build of the node knows none of them."""
-        return self.config.aliases and "aliases_off" not in self.deviations
-
-    @property
     def dirty(self) -> bool:
         return bool(self._pending)
 
@@ -105,7 +102,14 @@ class Node:
         return any(type(event) is ev.Submitted for event in self._pending)
 
     def now(self) -> int:
-        """The node's clock in Unix seconds, off by what `clock_skew` says."""
+        """The node's clock in Unix seconds, off by what `clock_skew` says: for times that a call stamps or judges."""
+        now = self.clock()
+        if self.faults.standing and now != self.true_now():
+            self.hit("clock_skew")
+        return now
+
+    def clock(self) -> int:
+        """The same, for showing it: no call is affected."""
         true = self.true_now()
         return max(true + self.faults.skew(true), 0) if self.faults.standing else true
 
@@ -123,6 +127,19 @@ class Node:
             self.metrics.faults.add(kind)
             self.faults.struck.append(kind)
         return fault
+
+    def deviates(self, name: str) -> bool:
+        """Whether this node does otherwise than the contract in this; asked where it makes a difference to a call."""
+        if name not in self.deviations:
+            return False
+        self.hit(name)
+        return True
+
+    def hit(self, kind: str) -> None:
+        """Something that stands until it is cleared shows in the call at hand: counted once a call."""
+        if kind not in self.faults.struck:
+            self.metrics.faults.add(kind)
+            self.faults.struck.append(kind)
 
     def record(self, *events: ev.Event) -> None:
         if not self._pending:
@@ -188,7 +205,7 @@ class Node:
         """What killed the process before, into metric and journal: both forgot."""
         if fault := self.state.crashed:
             self.metrics.faults.add(fault)
-            entry = self.journal.add(self.now(), "process", None, b"")
+            entry = self.journal.add(self.clock(), "process", None, b"")
             entry.ok, entry.message, entry.faults = False, "killed by a fault", (fault,)
             self.record(ev.Crashed(""))
 
@@ -211,14 +228,29 @@ class Node:
         An executor starts anew on it, as after a restart of the node.
         """
         self.commit()
-        state = to(self.log)
-        self.state = state
+        self.state = state = to(self.log)
+        self._limit(state.limiters)
+        state.limiters = {}
         self.poisoned = False
         self.metrics.events += 1
         self.miner.follow()
         self.peers.own()
         if old := self.executor:
             self.start_executor(old.mode, old.identity, old.lease_seconds, old.poll_seconds)
+
+    def whole(self) -> State:
+        """The state, and what the limiters remember of their clients."""
+        now = time.monotonic()
+        buckets = {name: limiter.buckets(now) for name, limiter in self._limiters().items()}
+        return msgspec.structs.replace(self.state, limiters={name: kept for name, kept in buckets.items() if kept})
+
+    def _limit(self, buckets: dict[str, list[Bucket]]) -> None:
+        now = time.monotonic()
+        for name, limiter in self._limiters().items():
+            limiter.restore(buckets.get(name, []), now)
+
+    def _limiters(self) -> dict[str, Limiter]:
+        return {"rpc": self.limiter, **self.gate.limiters}
 
     def reset(self, balance: int, clock: int | None, height: int, executor: str) -> None:
         """A fresh node in the same process; the boot id stays. Raises CommitFailed."""
@@ -232,8 +264,7 @@ class Node:
         self.restore_deviations()
         self.metrics.clear()
         self.journal.clear()
-        self.limiter.clear()
-        self.gate.clear()
+        self._limit({})
         self._begin(balance or None, clock)
         if height:
             self.record(ev.HeightSet(height))

@@ -90,6 +90,7 @@ def _replay(path: Path, db: sqlite3.Connection, whole: bool) -> tuple[int, int, 
         if crc32(row[1]) != row[2]:
             raise damaged(path, f"checkpoint {seq} fails its checksum")
         state = decode_state(row[1])
+        state.limiters = {}
         if rows := library.rows_of(row[1]):
             pages.check(rows, whole)
     lend(state, pages)

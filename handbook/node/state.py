@@ -36,6 +36,15 @@ MARKS = {
 """What a page of records says about those on it: a bit for each state, and one for drafts without a proposal."""
 
 
+class Bucket(msgspec.Struct, frozen=True, array_like=True):
+    """A client of a rate limiter: its tokens `idle` seconds ago, and for how many seconds a ban still lasts, if any."""
+
+    address: str
+    tokens: float
+    idle: float
+    banned: float | None
+
+
 class State(msgspec.Struct):
     """Everything that survives a restart."""
 
@@ -64,6 +73,8 @@ class State(msgspec.Struct):
     """The mock's own: no retention limit holds."""
     random_seed: int = 0
     crashed: str = ""
+    limiters: dict[str, list[Bucket]] = {}
+    """Filled in a snapshot and a dump only: as on the node, a restart forgets who called how often."""
     statuses: dict[str, int] = {}
     """How many stored disbursements are in each state: counted as they change, so that a scrape need not look."""
 
@@ -171,6 +182,12 @@ def _status(state: State, event: ev.StatusSet) -> None:
     state.records[event.id] = {"deps": entry["deps"], "disbursement": changed}
 
 
+def _proposal_lost(state: State, event: ev.ProposalLost) -> None:
+    record = state.records[event.id]["disbursement"]
+    deps = dependencies.from_memo(record["memo"])
+    state.records[event.id] = {"deps": deps, "disbursement": {**record, "proposal": None}}
+
+
 def _enter(state: State, name: str, left: Entry | None) -> None:
     """One more is in state `name`; `left` no longer counts where it was."""
     if left is not None:
@@ -251,6 +268,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.Funded: _funded,
     ev.Submitted: _submitted,
     ev.StatusSet: _status,
+    ev.ProposalLost: _proposal_lost,
     ev.BalanceMoved: _balance,
     ev.IntentStaged: _intent,
     ev.IntentRemoved: _intent_removed,

@@ -174,7 +174,7 @@ def energy(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _clock(node: Node) -> dict[str, Any]:
-    return {"frozen": node.state.frozen is not None, "now": node.now()}
+    return {"frozen": node.state.frozen is not None, "now": node.clock()}
 
 
 def run_if_timer(node: Node, mode: str) -> None:
