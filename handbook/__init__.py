@@ -42,6 +42,7 @@ report back onto the site as data. A module imports only from the ones above it 
     verify     `handbook verify`: pages through pytest, with progress and report
     serve      `handbook serve`: node, pages, site
     node/      the mock node
+    chain/     every alert's way from the metric to the pager
 """
 
 __version__ = "0.1.0"

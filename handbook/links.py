@@ -33,8 +33,8 @@ def check(pages: Iterable[Page], root: Path = facts.ROOT) -> tuple[list[str], in
             name = file.resolve().relative_to(root.resolve()).as_posix() if file.exists() else ""
             if not name:
                 problems.append(f"{page.path}:{line}: the link {target} leads to no file")
-            elif anchor and name in known and anchor not in (ids := _ids(known[name], root)):
-                near = [one for one in sorted(ids) if one.split("-")[0] == anchor.split("-")[0]][:3]
+            elif anchor and name in known and anchor not in (there := ids(known[name], root)):
+                near = [one for one in sorted(there) if one.split("-")[0] == anchor.split("-")[0]][:3]
                 hint = f" (near: {', '.join(near)})" if near else ""
                 problems.append(f"{page.path}:{line}: no anchor #{anchor} in {name}{hint}")
     return problems, followed
@@ -51,11 +51,11 @@ def _links(file: Path) -> Iterator[tuple[int, str]]:
                 yield line, target
 
 
-def _ids(page: Page, root: Path) -> set[str]:
+def ids(page: Page, root: Path) -> set[str]:
     """Of headings and of elements that name theirs; the ledger's entries become headings when the site is built."""
-    ids = {slug for _, _, slug, _ in page.headings}
+    found = {slug for _, _, slug, _ in page.headings}
     text = (root / page.path).read_text()
-    ids |= {one or other for one, other in IDS.findall(text)}
+    found |= {one or other for one, other in IDS.findall(text)}
     if "{{ deviation_table() }}" in text:
-        ids |= {entry["id"].lower() for entry in facts.load("deviations.yml")}
-    return ids
+        found |= {entry["id"].lower() for entry in facts.load("deviations.yml")}
+    return found

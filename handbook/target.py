@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,11 +134,17 @@ class Ports:
 class MockProcess:
     """A mock node in a process of its own, with its data in `directory`. Raises RuntimeError if it does not start."""
 
-    def __init__(self, directory: Path, ports: Ports | None = None, flags: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        ports: Ports | None = None,
+        flags: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         ports = ports or Ports()
         self.log = directory / "node.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TB_")}
-        environment = {**inherited, "TB_RPC_TOKENS_PER_SEC": "1000000"}
+        own = {**inherited, "TB_RPC_TOKENS_PER_SEC": "1000000", **(environment or {})}
         command = [
             sys.executable,
             "-m",
@@ -154,7 +161,7 @@ class MockProcess:
             *flags,
         ]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=own)
         lines = self._wait_until_ready()
         at = {
             kind: next(ln.split()[-1] for ln in lines if ln.startswith(f"{kind} listening on"))
