@@ -72,6 +72,7 @@ report back onto the site as data. A module imports only from the ones above it 
     site_server  the built site over HTTP, and the way from its pages to the mock node
     serve      `handbook serve`: node, pages, site
     node/      the mock node
+    chain/     every alert's way from the metric to the pager
 """
 
 __version__ = "0.1.0"
