@@ -32,8 +32,11 @@ report back onto the site as data. A module imports only from the ones above it 
     green      the last run in which everything passed
     runbook    the contract of a runbook page: front matter and sections
     names      names that pages may not use, and the names that were meant
-    links      links from page to page: file and anchor are there
     reference  the description of the RPC, held to its metaschema and to itself
+    vocabulary the names that exist: methods, metrics, variables, commands, flags, ports
+    mentions   the names that a page mentions, and those of them that do not exist
+    claims     what documents of the node say and its build does not do
+    links      links from page to page: file and anchor are there
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
     plugin     pytest: collects pages, runs blocks
