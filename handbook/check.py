@@ -12,12 +12,15 @@ from handbook import (
     alertmanager,
     catalogue,
     claims,
+    coverage,
     dashboards,
     document,
     examples,
     facts,
     links,
+    listed,
     mentions,
+    metric_names,
     names,
     reference,
     rule_tests,
@@ -125,6 +128,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
     found = [
         *catalogue.check_catalogue(),
+        *metric_names.check_names(),
         *rules.check_rules(RULES, metrics),
         *rule_tests.check_rule_tests(tests, loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
@@ -144,3 +148,6 @@ def _reference(checked: Checked) -> None:
         params=sum(len(method["params"]) for method in methods),
         errors=sum(len(method["x-errors"]) for method in methods),
     )
+    missing, counts = coverage.check()
+    checked.problems += map(str, [*missing, *listed.check()])
+    checked.counts.update(counts)

@@ -67,7 +67,7 @@ def check(page: Page, known: Vocabulary) -> tuple[list[str], Counter[str]]:
         counts[mention.kind] += 1
         if mention.name not in invented and not exists(mention, known) and not _is_retired(mention.name):
             found.append(str(_problem(page.path, mention, known)))
-    text = "\n".join(page.lines[page.lines.index("---", 1) :] if invented else ())
+    text = "\n".join(line.text for line in page.text)
     found += [
         f"{page.path}:1: invents {name!r}, which is nowhere on the page" for name in invented if str(name) not in text
     ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -17,14 +19,16 @@ from shown import shows
 
 from handbook import facts
 from handbook.control import Refused, Unreachable
+from handbook.node import breaking, world
 from handbook.node import events as ev
-from handbook.node import world
+from handbook.node.desk import Desk
 from handbook.node.deviations import AT_START, BUILDS, CONTRACT, SWITCHES
 from handbook.node.exposition import UNSET, render
 from handbook.node.failure import StartFailure
 from handbook.node.faults import KINDS
 from handbook.node.gate import Caller
 from handbook.node.methods import run
+from handbook.node.node import Node
 
 BUILD = "0ecc756a"
 SUBMIT = "gov.treasury.submit_disbursement"
@@ -165,6 +169,64 @@ def test_a_lost_proposal_lets_the_executor_pay_what_nobody_approved(node: NodePr
     id_ = node.rpc.call(SUBMIT, payload(100))["id"]
     with pytest.raises(Refused, match="-32092 treasury storage error"):
         node.rpc.call("gov.treasury.queue_disbursement", {"id": id_})
+
+
+def test_a_proposal_that_was_stored_before_is_lost_too_and_for_good_once_written_back(node: NodeProcess) -> None:
+    def proposals() -> list[bool]:
+        found = node.rpc.call("gov.treasury.disbursements")["disbursements"]
+        return [entry["disbursement"]["proposal"] is not None for entry in reversed(found)]
+
+    for deps in ([7], [8], [9]):
+        node.rpc.call(SUBMIT, payload(100, deps=deps))
+    fault = node.control.call("mock.fault.add", {"fault": "proposal_lost"})
+    assert proposals() == [False] * 3
+    with pytest.raises(Refused, match="-32092"):
+        node.rpc.call("gov.treasury.queue_disbursement", {"id": 1, "current_epoch": 1})
+    node.rpc.call("gov.treasury.execute_disbursement", {"id": 2, "tx_hash": "unapproved", "receipts": []})
+    node.control.call("mock.fault.clear", {"id": fault["id"]})
+    assert proposals() == [True, False, True], "what was written back is gone, what was only read is not"
+    assert node.rpc.call("gov.treasury.disbursement", {"id": 2})["disbursement"]["deps"] == []
+    assert node.rpc.call("gov.treasury.disbursement", {"id": 3})["disbursement"]["deps"] == [9]
+
+
+def test_a_deviation_is_named_by_the_calls_that_it_hits(tmp_path: Path) -> None:
+    """In the journal and in the metric alike, each call once; and by no other call."""
+    hits: dict[str, tuple[str, Any]] = {
+        "aliases_off": ("gov.treasury.list_disbursements", {}),
+        "energy_rehearsal": ("energy.settle", {}),
+        "energy_unlisted": ("energy.slashes", {}),
+        "metrics_unset": ("metrics", None),
+        "parse_slow": ("balance", {"address": "x" * 30_000}),
+        "proposal_lost": ("gov.treasury.disbursements", {}),
+        "treasury_unlisted": ("gov.treasury.balance", {}),
+    }
+    with fresh_node(tmp_path) as node:
+        for _ in range(3):
+            ask(node, SUBMIT, payload())
+        for name, (method, params) in hits.items():
+            breaking.fault_add(node, {"fault": name})
+            assert entry_of(node, method, params) == (name,)
+            assert entry_of(node, "consensus.difficulty", {}) == ()
+            breaking.fault_clear(node, {})
+            assert entry_of(node, method, params) == ()
+        breaking.fault_add(node, {"fault": "submits_overwritten"})
+        together = [Desk(node, "rpc", run).call(call(SUBMIT, payload()), close=False).entry for _ in range(3)]
+        node.commit()
+        assert [entry.faults for entry in together if entry] == [(), ("submits_overwritten",), ("submits_overwritten",)]
+        breaking.fault_add(node, {"fault": "nesting_fatal"})
+        deep = Desk(node, "rpc", run).call(b"[" * 20_000, close=False).entry
+        assert deep and deep.faults == ("nesting_fatal",)
+        counted = re.findall(r'mock_faults_injected_total\{fault="(\w+)"\} (\d+)', render(node))
+        assert dict(counted) == {**dict.fromkeys(hits, "1"), "nesting_fatal": "1", "submits_overwritten": "2"}
+        assert hits.keys() | {"nesting_fatal", "submits_overwritten"} == SWITCHES.keys() - {
+            "labels_unbounded",
+            "metrics_serial",
+        }, "those two hit no call"
+
+
+def entry_of(node: Node, method: str, params: Any) -> tuple[str, ...]:
+    ask(node, method, params)
+    return tuple(node.journal.page(0, None)["entries"][-1]["faults"])
 
 
 @shows("TB-012")

@@ -74,8 +74,8 @@ def render(node: Node) -> str:
     """The whole scrape, families in alphabetical order. Its cost does not grow with what the node stores."""
     m = node.metrics
     for listener, count in m.requests.items():
-        m.series["mock_requests_total"].set(count, listener)
-    m.series["mock_events_total"].set(m.events)
+        m.series["mock_listener_requests_total"].set(count, listener)
+    m.series["mock_log_events_total"].set(m.events)
     for what, count in {
         "rpc_rate_limit_attempt_total": m.limiter_attempts,
         "rpc_rate_limit_reject_total": m.limiter_rejects,

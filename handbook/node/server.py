@@ -99,10 +99,11 @@ async def _serve(node: Node) -> None:
         if name == "control":
             node.peers.start(bound)
         print(f"{name} listening on {bound}", flush=True)
+    node.miner.start(loop)
     if node.executor:
         node.executor.run(loop)
     loop.call_later(0.05, node.contract.warm)
-    loop.call_soon(_watch, loop, connections, node)
+    loop.call_soon(_watch, loop, connections)
     gc.enable()
     gc.collect()
     gc.freeze()
@@ -131,11 +132,9 @@ async def _listen(
     return server, f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}"
 
 
-def _watch(loop: asyncio.AbstractEventLoop, connections: set[Connection], node: Node) -> None:
+def _watch(loop: asyncio.AbstractEventLoop, connections: set[Connection]) -> None:
     close_late(connections, loop.time())
-    if node.state.keep_all:
-        gc.freeze()  # what grows for ever is not looked through again and again
-    loop.call_later(0.5, _watch, loop, connections, node)
+    loop.call_later(0.5, _watch, loop, connections)
 
 
 def _allow_open_files() -> None:
