@@ -40,10 +40,12 @@ report back onto the site as data. A module imports only from the ones above it 
     names      names that pages may not use, and the names that were meant
     links      links from page to page: file and anchor are there
     reference  the description of the RPC, held to its metaschema and to itself
+    metric_uses  where each metric is used, and what it lacks
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
     plugin     pytest: collects pages, runs blocks
     website    MkDocs: publishes runbooks and schemas, puts verdicts on blocks
+    metric_tables  the metric reference inside docs/metrics.md
     macros     facts as tables inside pages
     verify     `handbook verify`: pages through pytest, with progress and report
     serve      `handbook serve`: node, pages, site

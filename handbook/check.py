@@ -16,6 +16,7 @@ from handbook import (
     facts,
     links,
     metric_names,
+    metric_uses,
     names,
     reference,
     rule_tests,
@@ -23,6 +24,7 @@ from handbook import (
     runbook,
 )
 from handbook import page as pages
+from handbook.node.families import FAMILIES
 
 MONITORING = facts.ROOT / "monitoring"
 RULES = [MONITORING / "prometheus_recording_rules.yml", MONITORING / "alert_rules.yml"]
@@ -94,6 +96,8 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         .get("external_labels", {})
     )
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
+    used = metric_uses.uses(metrics, loaded, boards, metric_uses.page_texts(names.pages()))
+    checked.counts["uses"] = sum(map(len, used.values()))
     found = [
         *catalogue.check_catalogue(),
         *metric_names.check_names(),
@@ -102,6 +106,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
         *dashboards.check_dashboards(DASHBOARDS, rules.known_series(loaded, metrics)),
+        *metric_uses.check_uses(used, FAMILIES, boards),
     ]
     checked.problems += [str(problem) for problem in found]
     return loaded

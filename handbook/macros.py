@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from handbook import facts, rules, runbook
+from handbook import facts, metric_tables, rules, runbook
 
 AREAS = {
     "rpc": "RPC",
@@ -24,6 +24,9 @@ def define_env(env: Any) -> None:
     env.macro(retired_table)
     env.macro(control_methods)
     env.macro(control_faults)
+    for macro in (metric_tables.metric_overview, metric_tables.metric_reference, metric_tables.exception_table):
+        env.macro(macro)
+    env.macro(metric_tables.budget_table)
 
 
 def runbook_table() -> str:

@@ -35,7 +35,7 @@ def summary(coverage: Coverage) -> str:
     limit = f" of {coverage.sample_limit}" if coverage.sample_limit else ""
     problems = f"{failed or 'no'} problem{'' if failed == 1 else 's'}"
     return (
-        f"{counts['there']} there, {absent} absent as expected, {counts['other']} others; "
+        f"build {coverage.build}: {counts['there']} there, {absent} absent as expected, {counts['other']} others; "
         f"{coverage.kept}{limit} samples: {problems}"
     )
 
@@ -43,6 +43,6 @@ def summary(coverage: Coverage) -> str:
 def _others(found: list[Finding]) -> list[str]:
     """Families of systems that the catalogue does not answer for: how many, by first word."""
     systems = Counter(one.metric.split("_")[0] for one in found)
-    said = ", ".join(f"{system} {count}" if count > 1 else system for system, count in sorted(systems.items()))
+    said = ", ".join(f"{system}~{count}" if count > 1 else system for system, count in sorted(systems.items()))
     text = f"other: {len(found)} families of systems that are not listed: {said}"
-    return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
+    return [line.replace("~", " ") for line in textwrap.wrap(text, WIDTH, subsequent_indent="  ")]
