@@ -28,16 +28,17 @@ def table(coverage: Coverage) -> list[str]:
     return lines + [f"DROPPED: {breach}" for breach in coverage.breaches]
 
 
-def summary(coverage: Coverage) -> str:
+def summary(coverage: Coverage) -> list[str]:
+    """Two lines: the metrics; the samples and how many problems there are."""
     counts = Counter(one.verdict for one in coverage.findings)
     failed = sum(one.failed for one in coverage.findings) + len(coverage.breaches)
     absent = sum(counts[verdict] for verdict in EXPECTED_ABSENT)
     limit = f" of {coverage.sample_limit}" if coverage.sample_limit else ""
     problems = f"{failed or 'no'} problem{'' if failed == 1 else 's'}"
-    return (
-        f"build {coverage.build}: {counts['there']} there, {absent} absent as expected, {counts['other']} others; "
-        f"{coverage.kept}{limit} samples: {problems}"
-    )
+    return [
+        f"build {coverage.build}: {counts['there']} there, {absent} absent as expected, {counts['other']} others",
+        f"{coverage.kept}{limit} samples: {problems}",
+    ]
 
 
 def _others(found: list[Finding]) -> list[str]:

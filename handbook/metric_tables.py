@@ -36,7 +36,7 @@ def metric_overview() -> str:
     ]
     for metric in listed:
         states = " | ".join(_state(metric, build) for build in builds)
-        rows.append(f"| [`{metric.name}`](#{metric.name}) | {metric.type} | {metric.unit} | {states} |")
+        rows.append(f"| [{_code(metric.name)}](#{metric.name}) | {metric.type} | {metric.unit} | {states} |")
     return "\n".join(rows)
 
 
@@ -62,7 +62,9 @@ def exception_table() -> str:
     """The names that break the rule of names: which part of it, since when, why they stay."""
     rows = ["| metric | breaks | seen | why it stays |", "|---|---|---|---|"]
     entries: list[dict[str, Any]] = facts.load("metric_exceptions.yml")
-    rows += [f"| `{e['name']}` | {', '.join(e['breaks'])} | {e['since']} | {_cell(e['reason'])} |" for e in entries]
+    rows += [
+        f"| {_code(e['name'])} | {', '.join(e['breaks'])} | {e['since']} | {_cell(e['reason'])} |" for e in entries
+    ]
     return "\n".join(rows)
 
 
@@ -73,7 +75,7 @@ def budget_table() -> str:
         if metric.labels and metric.source in ("node", "mock"):
             labels = "<br>".join(f"`{name}`" for name in metric.labels)
             values = "<br>".join(_values(metric, name) for name in metric.labels)
-            rows.append(f"| `{metric.name}` | {labels} | {values} | {metric_coverage.budget(metric)} |")
+            rows.append(f"| {_code(metric.name)} | {labels} | {values} | {metric_coverage.budget(metric)} |")
     return "\n".join(rows)
 
 
@@ -155,6 +157,11 @@ def _values(metric: Metric, label: str) -> str:
         return ", ".join(f"`{value}`" for value in values)
     kept = f"; {metric.kept[label]} are kept apart, the rest is `other`" if label in metric.kept else ""
     return f"{metric.unbounded[label]}{kept}"
+
+
+def _code(name: str) -> str:
+    """A name that a narrow column breaks between its words."""
+    return f"<code>{name.replace('_', '_<wbr>')}</code>"
 
 
 def _cell(text: str) -> str:
