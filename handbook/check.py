@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from handbook import (
     alertmanager,
     catalogue,
+    coverage,
     dashboards,
     document,
     facts,
     links,
+    listed,
     metric_names,
     metric_uses,
     names,
@@ -121,3 +123,6 @@ def _reference(checked: Checked) -> None:
         params=sum(len(method["params"]) for method in methods),
         errors=sum(len(method["x-errors"]) for method in methods),
     )
+    missing, counts = coverage.check()
+    checked.problems += map(str, [*missing, *listed.check()])
+    checked.counts.update(counts)

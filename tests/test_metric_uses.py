@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from handbook import catalogue, check, dashboards, facts, metric_tables, metric_uses, names, rules
+from handbook import catalogue, check, dashboards, facts, metric_uses, names, rules
 from handbook.dashboards import Dashboard
+from handbook.macros import metrics
 from handbook.metric_uses import Use
 from handbook.node.families import FAMILIES
 from handbook.rules import Rule
@@ -110,7 +111,7 @@ def test_what_a_metric_lacks_is_said_with_its_line(
 
 
 def test_the_reference_has_a_section_for_each_metric_and_says_where_it_is_used() -> None:
-    text = metric_tables.metric_reference()
+    text = metrics.metric_reference()
     sections = dict(re.findall(r"^### (\S+) \{ #\1 \}\n\n(.*?)(?=\n##|\Z)", text, re.M | re.S))
     assert sections.keys() == {metric.name for metric in LISTED.metrics}
     lag = sections["treasury_disbursement_lag_seconds"]
@@ -121,7 +122,7 @@ def test_the_reference_has_a_section_for_each_metric_and_says_where_it_is_used()
 
 
 def test_each_link_of_the_reference_leads_to_a_file() -> None:
-    links = set(re.findall(r"\]\(([^)#]+)\)", metric_tables.metric_reference()))
+    links = set(re.findall(r"\]\(([^)#]+)\)", metrics.metric_reference()))
     assert len(links) >= 10
     assert [link for link in links if not (facts.ROOT / "docs" / link).resolve().is_file()] == []
 
@@ -130,8 +131,8 @@ def test_the_tables_hold_what_is_listed() -> None:
     def rows(table: str) -> int:
         return len(table.splitlines()) - 2
 
-    assert rows(metric_tables.metric_overview()) == len(LISTED.metrics)
-    assert rows(metric_tables.exception_table()) == len(facts.load("metric_exceptions.yml"))
+    assert rows(metrics.metric_overview()) == len(LISTED.metrics)
+    assert rows(metrics.exception_table()) == len(facts.load("metric_exceptions.yml"))
     labelled = [m for m in LISTED.metrics if m.labels and m.source in ("node", "mock")]
-    assert rows(metric_tables.budget_table()) == len(labelled) >= 15
-    assert "200 are kept apart, the rest is `other`" in metric_tables.budget_table()
+    assert rows(metrics.budget_table()) == len(labelled) >= 15
+    assert "200 are kept apart, the rest is `other`" in metrics.budget_table()
