@@ -52,6 +52,7 @@ report back onto the site as data. A module imports only from the ones above it 
     vocabulary the names that exist: methods, metrics, variables, commands, flags, ports
     mentions   the names that a page mentions, and those of them that do not exist
     claims     what documents of the node say and its build does not do
+    metric_uses  where each metric is used, and what it lacks
     listed     the cases that a deviation says a build fails
     recordings  recorded calls as cases, and back
     bench      where cases are put: mock nodes of our own, or one node that runs

@@ -21,6 +21,7 @@ from handbook import (
     listed,
     mentions,
     metric_names,
+    metric_uses,
     names,
     reference,
     rule_tests,
@@ -29,6 +30,7 @@ from handbook import (
     vocabulary,
 )
 from handbook import page as pages
+from handbook.node.families import FAMILIES
 from handbook.problem import Problem
 
 MONITORING = facts.ROOT / "monitoring"
@@ -126,6 +128,8 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         .get("external_labels", {})
     )
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
+    used = metric_uses.uses(metrics, loaded, boards, metric_uses.page_texts(names.pages()))
+    checked.counts["uses"] = sum(map(len, used.values()))
     found = [
         *catalogue.check_catalogue(),
         *metric_names.check_names(),
@@ -134,6 +138,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
         *dashboards.check_dashboards(DASHBOARDS, rules.known_series(loaded, metrics)),
+        *metric_uses.check_uses(used, FAMILIES, boards),
     ]
     checked.problems += [str(problem) for problem in found]
     return loaded

@@ -24,6 +24,10 @@ MACROS = {
     "control_methods": "handbook.macros.control:control_methods",
     "deviation_overview": "handbook.macros.deviations:deviation_overview",
     "deviation_table": "handbook.macros.deviations:deviation_table",
+    "budget_table": "handbook.macros.metrics:budget_table",
+    "exception_table": "handbook.macros.metrics:exception_table",
+    "metric_overview": "handbook.macros.metrics:metric_overview",
+    "metric_reference": "handbook.macros.metrics:metric_reference",
     "retired_table": "handbook.macros.retired:retired_table",
     "runbook_table": "handbook.macros.runbooks:runbook_table",
 }
