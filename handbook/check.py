@@ -27,6 +27,7 @@ from handbook import (
     rule_tests,
     rules,
     runbook,
+    scrape_config,
     vocabulary,
 )
 from handbook import page as pages
@@ -135,6 +136,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         *metric_names.check_names(),
         *rules.check_rules(RULES, metrics),
         *rule_tests.check_rule_tests(tests, loaded),
+        *scrape_config.check_scrape(MONITORING / "prometheus.yml", loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
         *dashboards.check_dashboards(DASHBOARDS, rules.known_series(loaded, metrics)),
