@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from handbook import document, rules
-from handbook.chain import config, squeeze
-from handbook.chain.faults import ALWAYS, FAULTS, Fault
+from handbook.chain import beat, config, squeeze
+from handbook.chain.fault import Fault
+from handbook.chain.faults import FAULTS, WATCHDOG
 from handbook.chain.host import Host
 from handbook.chain.lane import Lane, Setup
 from handbook.chain.result import Result, result
@@ -40,7 +42,7 @@ def check_faults(known: dict[str, Rule], faults: Sequence[Fault[Any]] = FAULTS) 
     problems = [
         Problem(rule.where, f"{name}: no fault raises it", "add one to handbook/chain/faults.py")
         for name, rule in known.items()
-        if name not in broken and name not in ALWAYS
+        if name not in broken and name != WATCHDOG
     ]
     problems += [
         Problem("handbook/chain/faults.py", f"a fault for {name}, which is no alert", "remove it")
@@ -86,7 +88,10 @@ def run(
             Scene(known[fault.alert], fault, lane, thing, stack, watch, waits[fault.alert], patience)
             for fault, lane, thing in zip(faults, lanes, made, strict=False)
         ]
-        courses = _walk(scenes, say)
+        walks: list[Callable[[], Course]] = [partial(walk, scene) for scene in scenes]
+        if WATCHDOG in known and len(faults) == len(FAULTS):
+            walks.append(partial(beat.walk, known[WATCHDOG], directory / "beat", source, patience))
+        courses = _side_by_side(walks, say)
         allowed = {scene.key for scene in scenes} | {
             (also, scene.lane.instance) for scene in scenes for also in scene.fault.also
         }
@@ -130,18 +135,20 @@ def _waits(source: Path) -> dict[str, float]:
     }
 
 
-def _walk(scenes: list[Scene], say: Say) -> list[Course]:
-    courses: dict[str, Course] = {}
-    with ThreadPoolExecutor(max(len(scenes), 1)) as pool:
-        for done in as_completed([pool.submit(walk, scene) for scene in scenes]):
-            course = done.result()
-            courses[course.alert] = course
-            say(told(course))
-    return [courses[scene.rule.name] for scene in scenes]
+def _side_by_side(walks: list[Callable[[], Course]], say: Say) -> list[Course]:
+    """In the order of `walks`; each is said when it is done."""
+
+    def one(walk: Callable[[], Course]) -> Course:
+        course = walk()
+        say(told(course))
+        return course
+
+    with ThreadPoolExecutor(max(len(walks), 1)) as pool:
+        return list(pool.map(one, walks))
 
 
 def _strays(watch: Watch, allowed: set[tuple[str, str]]) -> list[tuple[str, str]]:
-    return sorted(key for key in watch.fired() if key not in allowed and key[0] not in ALWAYS)
+    return sorted(key for key in watch.fired() if key not in allowed and key[0] != WATCHDOG)
 
 
 def told(course: Course) -> str:

@@ -43,5 +43,11 @@ def pay(lane: Lane) -> None:
     book(lane, timelocked(lane))
 
 
+def status(lane: Lane, id_: int) -> str:
+    """`Draft` to `RolledBack`."""
+    found: dict[str, object] = lane.rpc("gov.treasury.disbursement", id=id_)["disbursement"]["disbursement"]["status"]
+    return next(iter(found))
+
+
 def cancel(lane: Lane, id_: int) -> None:
     lane.rpc("gov.treasury.rollback_disbursement", id=id_, reason="rehearsal")
