@@ -20,6 +20,7 @@ from handbook import (
     rule_tests,
     rules,
     runbook,
+    scrape,
 )
 from handbook import page as pages
 
@@ -97,6 +98,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         *catalogue.check_catalogue(),
         *rules.check_rules(RULES, metrics),
         *rule_tests.check_rule_tests(tests, loaded),
+        *scrape.check_scrape(MONITORING / "prometheus.yml", loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
         *dashboards.check_dashboards(DASHBOARDS, rules.known_series(loaded, metrics)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from handbook.chain import link
@@ -51,7 +52,7 @@ def _follow(course: Course, rule: Rule, stack: Stack, patience: float) -> None:
     except ValueError as error:
         course.problems.append(str(error))
     seen = beats()
-    silence = 2 * max(later - sooner for sooner, later in zip(seen, seen[1:], strict=False)) + 1
+    silence = 2 * max(later - sooner for sooner, later in pairwise(seen)) + 1
     stopped = time.monotonic()
     course.shown = 0.0
     stack.stop_prometheus()

@@ -84,16 +84,16 @@ def _failed_once(lane: Lane) -> None:
 
 
 def _wait_for_vote(lane: Lane) -> Any:
-    """A vote that was opened before anybody looked: kept in a snapshot, and the node is empty until then."""
+    """A vote that was opened before anybody looked: kept in a file, and the node is empty until then."""
     id_ = treasury.submit(lane)
     treasury.step(lane, id_, 1)
-    snapshot = lane.mock("snapshot")["id"]
-    lane.mock("reset")
-    return snapshot, id_
+    path = lane.mock("dump", path="vote.state")["path"]
+    lane.mock("reset", treasury_balance=1_000_000)
+    return path, id_
 
 
 def _vote(lane: Lane, made: Any) -> None:
-    lane.mock("revert", id=made[0])
+    lane.mock("load", path=made[0])
 
 
 def _close_vote(lane: Lane, made: Any) -> None:

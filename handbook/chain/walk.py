@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from handbook.chain import link
-from handbook.chain.faults import Fault
+from handbook.chain.fault import Fault
 from handbook.chain.process import NotInTime, wait_until
 from handbook.chain.recorder import Message
 from handbook.chain.stack import Stack
