@@ -18,9 +18,11 @@ A module imports only from the ones above it in this list:
     faults     all of them
     link       whether a runbook's address opens a page that exists
     watch      which alerts ever fired
+    ground     nodes, hosts and servers in good health
     walk       one alert's way: broken, seen, told, mended, told again
     beat       the watchdog's way
     result     build/chain.json
     run        all alerts side by side, after a silence
+    command    `handbook chain`
     table      the last run as a table inside a page
 """

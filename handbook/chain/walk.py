@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from handbook.chain import link
+from handbook.chain import link, squeeze
 from handbook.chain.fault import Fault
 from handbook.chain.process import NotInTime, wait_until
 from handbook.chain.recorder import Message
@@ -63,8 +63,6 @@ class Scene:
     made: Any
     stack: Stack
     watch: Watch
-    shortest: float
-    """Seconds of the rule's `for`, squeezed."""
     patience: float
 
     @property
@@ -93,8 +91,9 @@ def _break(course: Course, scene: Scene) -> None:
     course.shown = wait_until(f"the metric, {shows}", lambda: stack.query(shows), patience, 0.3)
     wait_until(f"{course.alert} firing in Prometheus", lambda: key in watch.fired(), patience, 0.1)
     course.fired = watch.fired()[key].first - broken
-    if course.fired < scene.shortest - EARLY:
-        course.problems.append(f"fired after {course.fired:.1f} s; its for takes {scene.shortest:.1f} s")
+    shortest = squeeze.squeezed(squeeze.seconds(scene.rule.waits or "0s"))
+    if course.fired < shortest - EARLY:
+        course.problems.append(f"fired after {course.fired:.1f} s; its for takes {shortest:.1f} s")
     expected = receivers(scene.rule)
     what = f"{course.alert} told to {', '.join(sorted(expected))}"
     wait_until(what, lambda: expected <= _told(stack, key, "firing").keys(), patience, 0.1)
