@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,8 +17,9 @@ import click
 
 from handbook import tool
 from handbook.chain import config, link
+from handbook.chain.command import chosen
 from handbook.chain.fault import Fault
-from handbook.chain.faults import FAULTS, WATCHDOG
+from handbook.chain.faults import WATCHDOG
 from handbook.chain.ground import Ground
 from handbook.chain.process import NotInTime
 from handbook.chain.recorder import Message
@@ -113,15 +114,6 @@ def shown(message: Message) -> str:
                     f"({labels['severity']}) on {labels.get('instance', 'nothing')}  {opened}"
                 )
     return "\n".join(lines)
-
-
-def chosen(names: Iterable[str]) -> list[Fault[Any]]:
-    """The faults of these alerts, or all. Raises ClickException for a name that is none."""
-    known = {fault.alert: fault for fault in FAULTS}
-    for name in names:
-        if name not in known:
-            raise click.ClickException(f"{name}: no fault for it\n  hint: one of {', '.join(known)}")
-    return [known[name] for name in names] or list(FAULTS)
 
 
 def monitor(names: Sequence[str], ports: Ports) -> int:

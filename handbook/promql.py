@@ -95,6 +95,12 @@ def threshold(query: str) -> float | None:
     return float(expression.rhs.val) if isinstance(expression.rhs, promql.NumberLiteral) else None
 
 
+def series_in(expression: str) -> set[str]:
+    """Names of all series that it selects. Raises ValueError with the parser's words."""
+    selectors = (node for node in nodes(parse(expression)) if isinstance(node, promql.VectorSelector))
+    return {name for selector in selectors if (name := series_of(selector))}
+
+
 def ceiling(expression: promql.Expr, known: Known) -> float | None:
     """The largest value the expression can take where a histogram bounds it."""
     if isinstance(expression, promql.ParenExpr):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from handbook import facts
@@ -132,19 +133,22 @@ class Ports:
 
 
 class MockProcess:
-    """A mock node in a process of its own, with its data in `directory`. Raises RuntimeError if it does not start."""
+    """A mock node in a process of its own, with its data in `directory`. Raises RuntimeError if it does not start.
+
+    `env` goes over the environment, which passes on no `TB_*` variable of its own.
+    """
 
     def __init__(
         self,
         directory: Path,
         ports: Ports | None = None,
         flags: tuple[str, ...] = (),
-        environment: Mapping[str, str] | None = None,
+        env: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         ports = ports or Ports()
         self.log = directory / "node.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TB_")}
-        own = {**inherited, "TB_RPC_TOKENS_PER_SEC": "1000000", **(environment or {})}
+        environment = {**inherited, "TB_RPC_TOKENS_PER_SEC": "1000000", **env}
         command = [
             sys.executable,
             "-m",
@@ -161,7 +165,7 @@ class MockProcess:
             *flags,
         ]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=own)
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         lines = self._wait_until_ready()
         at = {
             kind: next(ln.split()[-1] for ln in lines if ln.startswith(f"{kind} listening on"))

@@ -57,7 +57,7 @@ class Lane:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._setup, self._lock = directory, setup, threading.Lock()
         self.flows: list[Flow] = []
-        self._node = MockProcess(directory, flags=setup.flags, environment=setup.environment)
+        self._node = MockProcess(directory, flags=setup.flags, env=setup.environment)
         at = self._node.addresses
         assert at.control and at.metrics
         self._ports = Ports(*(urlsplit(url).port or 0 for url in (at.node, at.control, at.metrics)))

@@ -17,6 +17,6 @@ def opens(url: str, root: Path = facts.ROOT) -> str:
     if not slug.endswith("/") or slug.startswith("_") or not source.is_file():
         raise ValueError(f"{url}: runbooks/ has no page for it")
     name = f"runbooks/{source.name}"
-    if anchor and anchor not in links.ids(read_page(source), root):
+    if anchor and anchor not in links.ids(read_page(source)):
         raise ValueError(f"{url}: {name} has no anchor {anchor}")
     return f"{name}#{anchor}" if anchor else name

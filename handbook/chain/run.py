@@ -58,11 +58,12 @@ def run(
     source: Path = config.MONITORING,
     faults: Sequence[Fault[Any]] = FAULTS,
     *,
+    watchdog: bool = True,
     quiet: float = QUIET,
     patience: float = PATIENCE,
     say: Say = lambda line: None,
 ) -> Result:
-    """Walks the faults' alerts. `directory` is empty, and what is left in it are logs.
+    """Walks the faults' alerts, and the watchdog's. `directory` is empty, and what is left in it are logs.
 
     Raises tool.MissingTool, Unreadable, NotInTime when there is nothing to walk on.
     """
@@ -81,7 +82,7 @@ def run(
             for fault in faults
         ]
         walks: list[Callable[[], Course]] = [partial(walk, scene) for scene in scenes]
-        if WATCHDOG in known:
+        if watchdog and WATCHDOG in known:
             walks.append(partial(beat.walk, known[WATCHDOG], directory / "beat", source, patience))
         courses = _side_by_side(walks, say)
         allowed = {(name, scene.lane.instance) for scene in scenes for name in (scene.rule.name, *scene.fault.also)}

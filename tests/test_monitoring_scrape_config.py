@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handbook import facts, rules, scrape
+from handbook import facts, rules, scrape_config
 from handbook.problem import Problem
 
 MONITORING = facts.ROOT / "monitoring"
@@ -21,11 +21,11 @@ def changed(tmp_path: Path, before: str, after: str) -> list[Problem]:
     text = CONFIG.read_text()
     assert text.count(before) == 1
     (tmp_path / "prometheus.yml").write_text(text.replace(before, after))
-    return scrape.check_scrape(tmp_path / "prometheus.yml", LOADED)
+    return scrape_config.check_scrape(tmp_path / "prometheus.yml", LOADED)
 
 
 def test_the_configuration_is_in_order() -> None:
-    assert scrape.check_scrape(CONFIG, LOADED) == []
+    assert scrape_config.check_scrape(CONFIG, LOADED) == []
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_what_promtool_rejects_is_found(tmp_path: Path) -> None:
 def test_an_alert_that_compares_with_no_number_is_found() -> None:
     near = next(rule for rule in LOADED if rule.name == "NodeSeriesNearLimit")
     vague = rules.Rule(**{**vars(near), "expr": 'scrape_samples_scraped{job="the-block-node"}'})
-    (found,) = scrape.check_scrape(CONFIG, (vague,))
+    (found,) = scrape_config.check_scrape(CONFIG, (vague,))
     assert found == Problem(near.expr_where, "NodeSeriesNearLimit: expected one job and one number to compare with")
 
 
 def test_a_missing_program_is_one_error_that_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     hint = "apt-get install --no-install-recommends prometheus"
-    assert scrape.check_scrape(CONFIG, LOADED) == [Problem("promtool", "this program is not installed", hint)]
+    assert scrape_config.check_scrape(CONFIG, LOADED) == [Problem("promtool", "this program is not installed", hint)]
