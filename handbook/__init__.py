@@ -72,6 +72,7 @@ report back onto the site as data. A module imports only from the ones above it 
     serve      `handbook serve`: node, pages, site
     node/      the mock node
     chain/     every alert's way from the metric to the pager
+    monitor    `handbook monitor`: the same, to break and to mend by hand
 """
 
 __version__ = "0.1.0"

@@ -14,6 +14,7 @@ from typing import Any
 CALL = re.compile(r"^\{\{ *(\w+\(.*\)) *\}\}[ \t]*$")
 """A macro line; the group is the call."""
 MACROS = {
+    "chain_table": "handbook.chain.table:chain_table",
     "any_call_errors": "handbook.macros.errors:any_call_errors",
     "error_sections": "handbook.macros.errors:error_sections",
     "limiter_table": "handbook.macros.methods:limiter_table",
