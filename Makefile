@@ -8,7 +8,8 @@ WORKERS ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 # command:Debian package, for the pages; the tests also open the site in a browser
-TOOLS := curl:curl jq:jq promtool:prometheus amtool:prometheus-alertmanager pandoc:pandoc
+TOOLS := curl:curl jq:jq promtool:prometheus amtool:prometheus-alertmanager pandoc:pandoc \
+  prometheus-node-exporter:prometheus-node-exporter shellcheck:shellcheck
 BROWSER := chromium:chromium libatomic.so.1:libatomic1
 
 .DEFAULT_GOAL := help

@@ -11,6 +11,7 @@ report back onto the site as data. A module imports only from the ones above it 
     promql     what is wrong with a query although it parses
     rules      rule files
     rule_tests their unit tests
+    scrape     Prometheus' configuration: jobs, limits
     alertmanager  routes, receivers, templates
     renumber   new panel ids for a dashboard
     dashboards Grafana dashboards

@@ -16,10 +16,13 @@ from handbook import (
     facts,
     links,
     names,
+    panels,
     reference,
     rule_tests,
     rules,
     runbook,
+    scrape,
+    thresholds,
 )
 from handbook import page as pages
 
@@ -85,6 +88,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         recorded=len(loaded) - len(alerts),
         alerts=len(alerts),
         panels=sum(len(board.ids) for board in boards),
+        thresholds=len(thresholds.load()),
     )
     tests = MONITORING / "rules_test.yml"
     external = (
@@ -93,13 +97,18 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         .get("external_labels", {})
     )
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
+    known = rules.known_series(loaded, metrics)
     found = [
         *catalogue.check_catalogue(),
         *rules.check_rules(RULES, metrics),
         *rule_tests.check_rule_tests(tests, loaded),
+        *scrape.check_scrape(MONITORING / "prometheus.yml", loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
-        *dashboards.check_dashboards(DASHBOARDS, rules.known_series(loaded, metrics)),
+        *dashboards.check_dashboards(DASHBOARDS, known),
+        *panels.check_runbooks(boards, loaded),
+        *panels.check_recorded(boards, loaded),
+        *thresholds.check(loaded, boards, known),
     ]
     checked.problems += [str(problem) for problem in found]
     return loaded

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def _figure(sheet: Sheet, scheme: Scheme) -> Figure:
                 _nothing(figure, scheme, box, sheet.excuses.get(one.id, ""))
             else:
                 axes = DRAWN[panel["type"]](figure, scheme, one, box)
-                if panel["type"] == "timeseries":
+                if axes is not None:
                     axes.set_xlim(*(datetime.fromtimestamp(at, UTC) for at in (sheet.start, sheet.end)))  # type: ignore[arg-type]
     return figure
 
@@ -178,16 +179,17 @@ def _timeseries(figure: Figure, scheme: Scheme, one: Shown, box: Box) -> Axes:
     return axes
 
 
-def _pieces(times: list[datetime], *values: list[float]) -> list[tuple[list[Any], ...]]:
+def _pieces(times: list[datetime], *values: list[float]) -> list[tuple[Any, ...]]:
     """Runs without a hole: Grafana does not draw over missing samples."""
     runs: list[list[int]] = []
-    steps = sorted(b - a for a, b in zip(times, times[1:], strict=False))
+    steps = sorted(b - a for a, b in pairwise(times))
     usual = steps[0] if steps else None
     for number, when in enumerate(times):
         if not runs or (usual and when - times[number - 1] > 1.5 * usual):
             runs.append([])
         runs[-1].append(number)
-    return [tuple([column[number] for number in run] for column in (times, *values)) for run in runs]
+    columns: tuple[list[Any], ...] = (times, *values)
+    return [tuple([column[number] for number in run] for column in columns) for run in runs]
 
 
 def _scale(axes: Axes, defaults: dict[str, Any], lines: tuple[Line, ...]) -> None:

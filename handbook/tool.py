@@ -17,6 +17,8 @@ PACKAGES = {
     "promtool": "prometheus",
     "amtool": "prometheus-alertmanager",
     "prometheus-alertmanager": "prometheus-alertmanager",
+    "prometheus-node-exporter": "prometheus-node-exporter",
+    "shellcheck": "shellcheck",
 }
 
 
