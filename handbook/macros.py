@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from handbook import facts, rules, runbook
+from handbook import facts, rules, runbook, threshold_macros
 
 AREAS = {
     "rpc": "RPC",
@@ -24,6 +24,12 @@ def define_env(env: Any) -> None:
     env.macro(retired_table)
     env.macro(control_methods)
     env.macro(control_faults)
+    for macro in (
+        threshold_macros.threshold_table,
+        threshold_macros.threshold_pictures,
+        threshold_macros.incident_table,
+    ):
+        env.macro(macro)
 
 
 def runbook_table() -> str:

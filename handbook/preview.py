@@ -26,7 +26,7 @@ from handbook.panels import Line, Shown
 from handbook.renumber import panels
 from handbook.units import shown_as
 
-COLUMN, ROW = 0.54, 0.31
+COLUMN, ROW = 0.46, 0.29
 """Inches of one column and one row of Grafana's grid."""
 GAP = 0.05
 ROUND_SECONDS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, *(86_400 * n for n in range(1, 400)))

@@ -18,7 +18,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page as SitePage
 
-from handbook import facts, inputs, ledger, report
+from handbook import facts, inputs, ledger, pictures, report
 from handbook import page as pages
 
 log = logging.getLogger("mkdocs.plugins.handbook")
@@ -70,6 +70,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for source, uri in {**published, **ELSEWHERE}.items():
         if (facts.ROOT / source).is_file():
             files.append(File.generated(config, uri, abs_src_path=str(facts.ROOT / source)))
+    for picture in pictures.current():
+        uri = f"pictures/{picture.relative_to(pictures.HOME)}"
+        files.append(File.generated(config, uri, abs_src_path=str(picture)))
     for schema in sorted((facts.SNIPPETS / "schemas").glob("*.json")):
         files.append(File.generated(config, f"schemas/{schema.name}", abs_src_path=str(schema)))
     return files
@@ -83,6 +86,7 @@ def on_page_markdown(markdown: str, page: SitePage, config: MkDocsConfig, files:
     """Writes each block's id into its fence, so that the drawn block can be found again."""
     source = _source(page)
     _build.blocks += len(source.blocks)
+    markdown = pictures.placed(markdown, page.file.src_uri)
     return tag_blocks(source, LINK.sub(lambda m: _site_link(m, source.file, page.file.src_uri), markdown))
 
 
