@@ -23,11 +23,13 @@ from handbook import (
     metric_names,
     metric_uses,
     names,
+    panels,
     reference,
     rule_tests,
     rules,
     runbook,
     scrape_config,
+    thresholds,
     vocabulary,
 )
 from handbook import page as pages
@@ -121,6 +123,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         recorded=len(loaded) - len(alerts),
         alerts=len(alerts),
         panels=sum(len(board.ids) for board in boards),
+        thresholds=len(thresholds.load()),
     )
     tests = MONITORING / "rules_test.yml"
     external = (
@@ -131,6 +134,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
     used = metric_uses.uses(metrics, loaded, boards, metric_uses.page_texts(names.pages()))
     checked.counts["uses"] = sum(map(len, used.values()))
+    known = rules.known_series(loaded, metrics)
     found = [
         *catalogue.check_catalogue(),
         *metric_names.check_names(),
@@ -139,7 +143,10 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         *scrape_config.check_scrape(MONITORING / "prometheus.yml", loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
-        *dashboards.check_dashboards(DASHBOARDS, rules.known_series(loaded, metrics)),
+        *dashboards.check_dashboards(DASHBOARDS, known),
+        *panels.check_runbooks(boards, loaded),
+        *panels.check_recorded(boards, loaded),
+        *thresholds.check(loaded, boards, known),
         *metric_uses.check_uses(used, FAMILIES, boards),
     ]
     checked.problems += [str(problem) for problem in found]

@@ -30,6 +30,9 @@ MACROS = {
     "metric_overview": "handbook.macros.metrics:metric_overview",
     "metric_reference": "handbook.macros.metrics:metric_reference",
     "retired_table": "handbook.macros.retired:retired_table",
+    "incident_table": "handbook.macros.thresholds:incident_table",
+    "threshold_pictures": "handbook.macros.thresholds:threshold_pictures",
+    "threshold_table": "handbook.macros.thresholds:threshold_table",
     "runbook_table": "handbook.macros.runbooks:runbook_table",
 }
 """By name, the function that draws it. It takes literals and returns Markdown."""
