@@ -43,6 +43,7 @@ report back onto the site as data. A module imports only from the ones above it 
     recordings  recorded calls as cases, and back
     bench      where cases are put: mock nodes of our own, or one node that runs
     trial      puts cases to a node and gives each a verdict
+    mutations  answers that are broken on purpose, and whether a case notices
     conformity  what came of it: table, JSON, recorded calls
     conform    `handbook conform`
     check      `handbook check`: all that needs no node
