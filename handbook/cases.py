@@ -14,6 +14,7 @@ from typing import Any
 
 from handbook import document, examples, facts
 from handbook.compare import strict_json
+from handbook.layout import lay_out
 from handbook.problem import Problem
 
 DIRECTORY = facts.SNIPPETS / "rpc"
@@ -119,18 +120,4 @@ def _order(case: Case) -> tuple[Any, ...]:
 def written(data: dict[str, Any]) -> str:
     """A case as its file holds it: what fits on a line of 120 stands on one."""
     order = ("node", "before", "token", "request", "status", "answer")
-    return _lines({name: data[name] for name in order if name in data}, "", 0) + "\n"
-
-
-def _lines(value: Any, indent: str, used: int) -> str:
-    flat = json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, dict | list) or (indent and len(indent) + used + len(flat) < 120):
-        return flat
-    inner = indent + "  "
-    if isinstance(value, list):
-        parts = [_lines(item, inner, 0) for item in value]
-    else:
-        names = [f"{json.dumps(name)}: " for name in value]
-        parts = [name + _lines(item, inner, len(name)) for name, item in zip(names, value.values(), strict=True)]
-    opened, closed = "{}" if isinstance(value, dict) else "[]"
-    return f"{opened}\n{inner}" + f",\n{inner}".join(parts) + f"\n{indent}{closed}"
+    return lay_out({name: data[name] for name in order if name in data}, 120) + "\n"

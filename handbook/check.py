@@ -17,6 +17,7 @@ from handbook import (
     facts,
     links,
     listed,
+    metric_names,
     names,
     reference,
     rule_tests,
@@ -97,6 +98,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
     found = [
         *catalogue.check_catalogue(),
+        *metric_names.check_names(),
         *rules.check_rules(RULES, metrics),
         *rule_tests.check_rule_tests(tests, loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
