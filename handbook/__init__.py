@@ -33,6 +33,7 @@ report back onto the site as data. A module imports only from the ones above it 
     examples   checks of blocks that are not run: json, yaml, promql, toml
     queries    checks of promql blocks
     program    runs a python block
+    schemas    the published schemas: sound, and their examples fit
     cases      requests and their exact answers, snippets/rpc
     reference  the description of the RPC, held to its metaschema and to itself
     fields     the documented members of methods' results
@@ -49,6 +50,7 @@ report back onto the site as data. A module imports only from the ones above it 
     runbook    the contract of a runbook page: front matter and sections
     names      names that pages may not use, and the names that were meant
     links      links from page to page: file and anchor are there
+    schemas    the published schemas: sound, and their examples fit
     cases      requests and their exact answers, snippets/rpc
     reference  the description of the RPC, held to its metaschema and to itself
     fields     the documented members of methods' results
