@@ -215,6 +215,28 @@ def serve(host: str, port: int, node_port: int, control_port: int, metrics_port:
 
 
 @main.command()
+@click.argument("alerts", nargs=-1)
+def chain(alerts: tuple[str, ...]) -> None:
+    """Break something for each of ALERTS, or for all, and follow each from the metric to the pager and back."""
+    from handbook.chain.command import command
+
+    sys.exit(command(alerts))
+
+
+@main.command()
+@click.argument("alerts", nargs=-1)
+@click.option("--prometheus-port", default=0, show_default=True, help="on 127.0.0.1; 0 takes a free one")
+@click.option("--alertmanager-port", default=0, show_default=True)
+@click.option("--recorder-port", default=0, show_default=True, help="where what stands for Slack and PagerDuty listens")
+def monitor(alerts: tuple[str, ...], prometheus_port: int, alertmanager_port: int, recorder_port: int) -> None:
+    """Run mock nodes, Prometheus and Alertmanager until Ctrl-C; break and mend what ALERTS, or all, are about."""
+    from handbook.chain.stack import Ports
+    from handbook.monitor import monitor as run
+
+    sys.exit(run(alerts, Ports(prometheus_port, alertmanager_port, recorder_port)))
+
+
+@main.command()
 @click.argument("names", nargs=-1, metavar="[ALERT]...")
 @click.option("--prometheus", metavar="URL", help="where the data of the window are, as in http://127.0.0.1:9090")
 @click.option("--synthetic", is_flag=True, help="take a week made from a seed instead: no node was measured")

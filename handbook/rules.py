@@ -33,6 +33,8 @@ class Rule:
     where: str
     """Line of its name."""
     expr_where: str
+    waits: str | None = None
+    """An alert's `for`; None where it says none."""
     hold: float = 0.0
     """Seconds of `for`."""
     keep: float = 0.0
@@ -40,8 +42,18 @@ class Rule:
 
     @property
     def slug(self) -> str:
-        """Of the runbook, as the end of `runbook_url` says it; empty for a recording rule."""
-        return self.annotations.get("runbook_url", "").removeprefix(RUNBOOKS).strip("/")
+        """Of the runbook, as the path of `runbook_url` says it; empty for a recording rule."""
+        return self.annotations.get("runbook_url", "").removeprefix(RUNBOOKS).partition("#")[0].strip("/")
+
+    @property
+    def anchor(self) -> str:
+        """Of the part of the runbook that the alert leads to; empty for its top."""
+        return self.annotations.get("runbook_url", "").partition("#")[2]
+
+    @property
+    def always(self) -> bool:
+        """Whether it rests on no series, so that it fires from the first evaluation on."""
+        return not promql.selectors(self.expr)
 
 
 def load_rules(*files: Path) -> tuple[Rule, ...]:
@@ -67,6 +79,7 @@ def _rules(found: Document) -> list[Rule]:
                     group=str(group.get("name")),
                     where=found.where("groups", g, "rules", r, kind),
                     expr_where=found.where("groups", g, "rules", r, "expr"),
+                    waits=rule.get("for"),
                     hold=_seconds(rule.get("for")),
                     keep=_seconds(rule.get("keep_firing_for")),
                 )
@@ -155,9 +168,13 @@ def _alert(rule: Rule) -> list[Problem]:
     for name in ANNOTATIONS:
         if not str(rule.annotations.get(name) or "").strip():
             problems.append(Problem(rule.where, f"{rule.name}: no annotation {name}"))
+    if rule.waits is None:
+        problems.append(Problem(rule.where, f"{rule.name}: no `for`", "0s says that it fires at once"))
     url = rule.annotations.get("runbook_url", "")
-    if url and not re.fullmatch(re.escape(RUNBOOKS) + r"[a-z0-9-]+/", url):
-        problems.append(Problem(rule.where, f"{rule.name}: runbook_url {url}", f"{RUNBOOKS}SLUG/"))
+    if url and not re.fullmatch(re.escape(RUNBOOKS) + r"[a-z0-9-]+/(#[a-z0-9-]+)?", url):
+        problems.append(
+            Problem(rule.where, f"{rule.name}: runbook_url {url}", f"{RUNBOOKS}SLUG/ or {RUNBOOKS}SLUG/#ID")
+        )
     elif url and rule.labels.get("runbook") != rule.slug:
         problems.append(
             Problem(rule.where, f"{rule.name}: label runbook is not {rule.slug}", "Alertmanager inhibits by it")

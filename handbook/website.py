@@ -208,5 +208,7 @@ def _header(source: pages.Page) -> str:
         return line
     meta = source.meta
     chip = f'<span class="severity {escape(meta["severity"])}">{escape(meta["severity"])}</span>'
-    facts_ = f"<code>{escape(str(meta['alert']))}</code> · {escape(meta['component'])} · owner {escape(meta['owner'])}"
+    names = [meta["alert"]] if isinstance(meta["alert"], str) else meta["alert"]
+    alerts = ", ".join(f"<code>{escape(name)}</code>" for name in names)
+    facts_ = f"{alerts} · {escape(meta['component'])} · owner {escape(meta['owner'])}"
     return f'<p class="runbook-card">{chip} {facts_} · {escape(meta["blast_radius"])}</p>{line}'
