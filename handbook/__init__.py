@@ -34,6 +34,7 @@ report back onto the site as data. A module imports only from the ones above it 
     examples   checks of blocks that are not run: json, yaml, promql, toml
     queries    checks of promql blocks
     program    runs a python block
+    schemas    the published schemas: sound, and their examples fit
     cases      requests and their exact answers, snippets/rpc
     reference  the description of the RPC, held to its metaschema and to itself
     fields     the documented members of methods' results
@@ -58,6 +59,7 @@ report back onto the site as data. A module imports only from the ones above it 
     recordings  recorded calls as cases, and back
     bench      where cases are put: mock nodes of our own, or one node that runs
     trial      puts cases to a node and gives each a verdict
+    mutations  answers that are broken on purpose, and whether a case notices
     conformity  what came of it: table, JSON, recorded calls
     conform    `handbook conform`
     errors     what an operator does about each error, snippets/errors.yml

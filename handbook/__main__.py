@@ -173,6 +173,23 @@ def conform(**options: Any) -> None:
 
 
 @main.command()
+def mutate() -> None:
+    """Break each documented member and error of the mock's answers, and say what no case notices."""
+    from handbook import bench, cases, mutations, trial
+
+    with bench.OwnNodes() as nodes:
+        results = trial.run([case for found in cases.load().values() for case in found], nodes, {})
+    for result in results:
+        if result.verdict in trial.BAD:
+            raise click.ClickException(f"{result.case.id} fails as it is: {result.told} (hint: handbook conform)")
+    score = mutations.score(results)
+    for survivor in score.survivors:
+        click.echo(f"no case notices: {survivor}", err=True)
+    click.echo(score)
+    sys.exit(1 if score.survivors else 0)
+
+
+@main.command()
 def build() -> None:
     """Build the site into build/site, strictly, with the verdicts of build/report.json on it."""
     from handbook.serve import SITE, build_site

@@ -28,6 +28,7 @@ from handbook import (
     rule_tests,
     rules,
     runbook,
+    schemas,
     scrape_config,
     thresholds,
     vocabulary,
@@ -163,5 +164,7 @@ def _reference(checked: Checked) -> None:
         errors=sum(len(method["x-errors"]) for method in methods),
     )
     missing, counts = coverage.check()
-    checked.problems += map(str, [*missing, *listed.check()])
+    unsound, more = schemas.check()
+    checked.problems += map(str, [*missing, *listed.check(), *unsound])
     checked.counts.update(counts)
+    checked.counts.update(more)
