@@ -14,6 +14,7 @@ from handbook import (
     coverage,
     dashboards,
     document,
+    errors,
     facts,
     links,
     names,
@@ -21,6 +22,7 @@ from handbook import (
     rule_tests,
     rules,
     runbook,
+    sections,
 )
 from handbook import page as pages
 
@@ -40,12 +42,12 @@ class Checked:
 
 
 def check() -> Checked:
-    """Problems as `path:line: …`, in the order pages, monitoring, runbooks, RPC."""
+    """Problems as `path:line: …`, in the order RPC, pages, monitoring, runbooks."""
     checked = Checked()
+    _reference(checked)
     _pages(checked)
     loaded = _monitoring(checked)
     _runbooks(checked, loaded)
-    _reference(checked)
     return checked
 
 
@@ -62,6 +64,8 @@ def _pages(checked: Checked) -> None:
         read.append(page)
     dead, checked.counts["links"] = links.check(read)
     checked.problems += dead
+    misplaced, checked.counts["sections"] = sections.check(read)
+    checked.problems += map(str, misplaced)
 
 
 def _runbooks(checked: Checked, loaded: tuple[rules.Rule, ...]) -> None:
@@ -115,6 +119,8 @@ def _reference(checked: Checked) -> None:
         params=sum(len(method["params"]) for method in methods),
         errors=sum(len(method["x-errors"]) for method in methods),
     )
+    unexplained, checked.counts["errors explained"] = errors.check()
+    checked.problems += map(str, unexplained)
     missing, counts = coverage.check()
     checked.problems += map(str, missing)
     checked.counts.update(counts)
