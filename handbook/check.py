@@ -17,6 +17,8 @@ from handbook import (
     errors,
     facts,
     links,
+    listed,
+    metric_names,
     names,
     reference,
     rule_tests,
@@ -100,6 +102,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
     found = [
         *catalogue.check_catalogue(),
+        *metric_names.check_names(),
         *rules.check_rules(RULES, metrics),
         *rule_tests.check_rule_tests(tests, loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
@@ -122,5 +125,5 @@ def _reference(checked: Checked) -> None:
     unexplained, checked.counts["errors explained"] = errors.check()
     checked.problems += map(str, unexplained)
     missing, counts = coverage.check()
-    checked.problems += map(str, missing)
+    checked.problems += map(str, [*missing, *listed.check()])
     checked.counts.update(counts)

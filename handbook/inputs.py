@@ -26,6 +26,7 @@ CHECKOUT = (
     "Makefile",
     "README.md",
     "CONTRIBUTING.md",
+    "verify_metrics_coverage.sh",
 )
 PROGRAMS = ("bash", "curl", "jq", "promtool", "prometheus", "amtool", "prometheus-alertmanager", "pandoc", "chromium")
 
@@ -41,6 +42,11 @@ def prime() -> None:
     """Takes the digests as things are now: what changes during a run is not what was run."""
     _of(ENGINE)
     _of(CHECKOUT)
+
+
+def of_engine() -> str:
+    """Digest of the engine, the facts and the monitoring files: what pictures of them rest on."""
+    return _of(ENGINE)
 
 
 def of_checkout() -> str:

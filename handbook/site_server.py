@@ -70,7 +70,7 @@ class Handler(SimpleHTTPRequestHandler):
         return self._answer(status, answer, kind)
 
     def _from_here(self) -> bool:
-        """Whether a page of this site sent it. A name but localhost may be another site's that leads to this address."""
+        """Whether a page of this site sent it. Another name than localhost may be another site's that leads here."""
         host = self.headers.get("Host", "")
         name = urlsplit(f"http://{host}").hostname or ""
         try:

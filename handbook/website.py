@@ -12,10 +12,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
+from mkdocs.plugins import CombinedEvent, event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page as SitePage
 
@@ -82,11 +84,26 @@ def _runbooks() -> list[Path]:
     return [p for p in sorted((facts.ROOT / "runbooks").glob("*.md")) if not p.name.startswith("_")]
 
 
-def on_page_markdown(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
-    """The page as the engine reads it, each block's id written into its fence so that the drawn block can be found."""
+@event_priority(100)
+def _ask_for_macros(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
+    """mkdocs-macros draws the pages that call a macro; the others are full of braces that are none of its business."""
+    page.meta["render_macros"] = any(line.macro for line in _source(page).text)
+    return markdown
+
+
+@event_priority(-100)
+def _tag(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
+    """Each block's id written into its fence, to find the drawn block by. What is drawn must be what was run."""
     source = _source(page)
+    drawn, run = (text.strip().split("\n") for text in (markdown, "\n".join(line.text for line in source.text)))
+    if drawn != run:
+        differ = next((pair for pair in zip_longest(drawn, run, fillvalue="(nothing)") if pair[0] != pair[1]), ("", ""))
+        raise PluginError(f"{source.path}: the site draws {differ[0]!r}, what was run is {differ[1]!r}")
     _build.blocks += len(source.blocks)
     return tag_blocks(source, lambda text: LINK.sub(lambda m: _site_link(m, source.file, page.file.src_uri), text))
+
+
+on_page_markdown = CombinedEvent(_ask_for_macros, _tag)
 
 
 def _site_link(link: re.Match[str], source: Path, uri: str) -> str:

@@ -32,6 +32,7 @@ FACTS = (
     "monitoring/prometheus.yml",
     "monitoring/rules_test.yml",
     "snippets/errors.yml",
+    "snippets/metric_exceptions.yml",
     "snippets/retired.yml",
 )
 BROKEN = {"empty": b"", "scalar": b"7\n", "open": b"a: [\n", "not UTF-8": b"a: \xe9\n", "other members": b"a: 1\n"}

@@ -160,6 +160,7 @@ def audit() -> ModuleType:
     return module
 
 
+@pytest.mark.alone
 def test_the_mock_node_sustains_100_submissions_a_second(tmp_path: Path) -> None:
     node = MockProcess(tmp_path)
     try:

@@ -40,6 +40,12 @@ class MacroError(Exception):
         self.message, self.hint = message, hint
 
 
+def define_env(env: Any) -> None:
+    """Called by mkdocs-macros with its environment: the site draws with what the engine reads pages by."""
+    for name, place in MACROS.items():
+        env.macro(pkgutil.resolve_name(place), name)
+
+
 def draw(call: str) -> str:
     """The Markdown of `name("argument")`. Raises MacroError."""
     name, args = parse(call)

@@ -9,13 +9,18 @@ from handbook.macros import cell
 from handbook.node.deviations import AT_START
 
 AREAS = {
+    "transport": "transport",
     "rpc": "RPC",
     "governance": "governance of disbursements",
     "executor": "executor",
-    "cli": "command line",
+    "energy": "energy",
     "storage": "storage",
+    "start": "start",
+    "network": "network",
     "metrics": "metrics",
+    "cli": "command line",
 }
+SAME = "The same: the contract keeps the hazard."
 
 
 def deviation_overview() -> str:
@@ -42,10 +47,11 @@ def _deviation(entry: dict[str, Any]) -> str:
     builds = ", ".join(f"`{build}`" for build in entry["builds"])
     marks, how = entry["evidence"].split(" ", 1)
     rehearse = _rehearse(entry)
+    contract = SAME if entry["contract"] == "same" else entry["contract"]
     return (
         f"### {entry['id']}: {entry['title']} {{ #{entry['id'].lower()} }}\n\n"
         f"{_severity(entry)} evidence [`{marks}`](#evidence-marks) {how}\n\n"
-        f"| Build {builds} | Contract |\n|---|---|\n| {cell(entry['observed'])} | {cell(entry['contract'])} |\n\n"
+        f"| Build {builds} | Contract |\n|---|---|\n| {cell(entry['observed'])} | {cell(contract)} |\n\n"
         f"**You lose:** {entry['danger']}\n\n"
         f"**Do:** {entry['workaround']}\n\n{rehearse}"
     )
@@ -56,6 +62,8 @@ def _rehearse(entry: dict[str, Any]) -> str:
         return f"**Rehearse:** on a mock node that is started with `--build {entry['builds'][0]}`.\n\n"
     if entry["fault"]:
         return f"**Rehearse:** on the mock, with the fault `{entry['fault']}`.\n\n"
+    if "rehearse" in entry:
+        return f"**Rehearse:** {entry['rehearse']}\n\n"
     return f"**Not rehearsed:** {entry['no_fault']}\n\n"
 
 
