@@ -11,6 +11,8 @@ import re
 from difflib import get_close_matches
 from typing import Any
 
+from handbook import document
+
 CALL = re.compile(r"^\{\{ *(\w+\(.*\)) *\}\}[ \t]*$")
 """A macro line; the group is the call."""
 MACROS = {
@@ -61,6 +63,8 @@ def draw(call: str) -> str:
     macro = pkgutil.resolve_name(MACROS[name])
     try:
         drawn: str = macro(*args)
+    except document.Unreadable as error:
+        raise MacroError(str(error.problem)) from None
     except TypeError as error:
         if error.__traceback__ and error.__traceback__.tb_next:
             raise  # a defect inside the macro
