@@ -46,6 +46,7 @@ report back onto the site as data. A module imports only from the ones above it 
     fields     the documented members of methods' results
     levels     how far an answer agrees with the one that a case expects
     coverage   what the cases leave out of the description
+    steering   the page of the mock's control calls: each has its tables and an example
     starts     mock nodes started in the four ways that cases want
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts

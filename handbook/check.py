@@ -22,6 +22,7 @@ from handbook import (
     rule_tests,
     rules,
     runbook,
+    steering,
 )
 from handbook import page as pages
 
@@ -120,3 +121,5 @@ def _reference(checked: Checked) -> None:
     missing, counts = coverage.check()
     checked.problems += map(str, missing)
     checked.counts.update(counts)
+    undocumented, checked.counts["control calls"] = steering.check()
+    checked.problems += map(str, undocumented)

@@ -14,7 +14,9 @@ from typing import Any
 CALL = re.compile(r"^\{\{ *(\w+\(.*\)) *\}\}[ \t]*$")
 """A macro line; the group is the call."""
 MACROS = {
+    "control_call": "handbook.macros.control:control_call",
     "control_faults": "handbook.macros.control:control_faults",
+    "control_modes": "handbook.macros.control:control_modes",
     "control_methods": "handbook.macros.control:control_methods",
     "deviation_overview": "handbook.macros.deviations:deviation_overview",
     "deviation_table": "handbook.macros.deviations:deviation_table",
