@@ -32,6 +32,7 @@ from handbook import (
     schemas,
     scrape_config,
     sections,
+    steering,
     thresholds,
     vocabulary,
 )
@@ -174,3 +175,5 @@ def _reference(checked: Checked) -> None:
     checked.problems += map(str, [*missing, *listed.check(), *unsound])
     checked.counts.update(counts)
     checked.counts.update(more)
+    undocumented, checked.counts["control calls"] = steering.check()
+    checked.problems += map(str, undocumented)
