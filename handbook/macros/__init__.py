@@ -22,10 +22,18 @@ MACROS = {
     "method_table": "handbook.macros.methods:method_table",
     "control_faults": "handbook.macros.control:control_faults",
     "control_methods": "handbook.macros.control:control_methods",
+    "claim_table": "handbook.macros.claims:claim_table",
+    "command_table": "handbook.macros.names:command_table",
+    "deviation_counts": "handbook.macros.deviations:deviation_counts",
     "deviation_overview": "handbook.macros.deviations:deviation_overview",
     "deviation_table": "handbook.macros.deviations:deviation_table",
+    "flag_table": "handbook.macros.names:flag_table",
+    "hazard_table": "handbook.macros.deviations:hazard_table",
+    "outside_table": "handbook.macros.names:outside_table",
+    "port_table": "handbook.macros.names:port_table",
     "retired_table": "handbook.macros.retired:retired_table",
     "runbook_table": "handbook.macros.runbooks:runbook_table",
+    "variable_table": "handbook.macros.names:variable_table",
 }
 """By name, the function that draws it. It takes literals and returns Markdown."""
 
