@@ -15,20 +15,29 @@ from handbook import (
     coverage,
     dashboards,
     document,
+    errors,
     examples,
     facts,
     links,
     listed,
     mentions,
     metric_names,
+    metric_uses,
     names,
+    panels,
     reference,
     rule_tests,
     rules,
     runbook,
+    schemas,
+    scrape_config,
+    sections,
+    steering,
+    thresholds,
     vocabulary,
 )
 from handbook import page as pages
+from handbook.node.families import FAMILIES
 from handbook.problem import Problem
 
 MONITORING = facts.ROOT / "monitoring"
@@ -51,13 +60,13 @@ class Checked:
 
 
 def check() -> Checked:
-    """Problems as `path:line: …`, in the order pages, monitoring, runbooks, RPC."""
+    """Problems as `path:line: …`, in the order RPC, pages, monitoring, runbooks."""
     checked = Checked()
     _facts(checked)
+    _reference(checked)
     _pages(checked)
     loaded = _monitoring(checked)
     _runbooks(checked, loaded)
-    _reference(checked)
     return checked
 
 
@@ -94,6 +103,8 @@ def _pages(checked: Checked) -> None:
     dead, checked.counts["links"] = links.check(read)
     checked.problems += [*dead, *mentions.idle(named)]
     checked.counts.update({f"{kind} names": count for kind, count in named.items()})
+    misplaced, checked.counts["sections"] = sections.check(read)
+    checked.problems += map(str, misplaced)
 
 
 def _runbooks(checked: Checked, loaded: tuple[rules.Rule, ...]) -> None:
@@ -118,6 +129,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         recorded=len(loaded) - len(alerts),
         alerts=len(alerts),
         panels=sum(len(board.ids) for board in boards),
+        thresholds=len(thresholds.load()),
     )
     tests = MONITORING / "rules_test.yml"
     external = (
@@ -126,14 +138,22 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         .get("external_labels", {})
     )
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
+    used = metric_uses.uses(metrics, loaded, boards, metric_uses.page_texts(names.pages()))
+    checked.counts["uses"] = sum(map(len, used.values()))
+    known = rules.known_series(loaded, metrics)
     found = [
         *catalogue.check_catalogue(),
         *metric_names.check_names(),
         *rules.check_rules(RULES, metrics),
         *rule_tests.check_rule_tests(tests, loaded),
+        *scrape_config.check_scrape(MONITORING / "prometheus.yml", loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
-        *dashboards.check_dashboards(DASHBOARDS, rules.known_series(loaded, metrics)),
+        *dashboards.check_dashboards(DASHBOARDS, known),
+        *panels.check_runbooks(boards, loaded),
+        *panels.check_recorded(boards, loaded),
+        *thresholds.check(loaded, boards, known),
+        *metric_uses.check_uses(used, FAMILIES, boards),
     ]
     checked.problems += [str(problem) for problem in found]
     return loaded
@@ -148,6 +168,12 @@ def _reference(checked: Checked) -> None:
         params=sum(len(method["params"]) for method in methods),
         errors=sum(len(method["x-errors"]) for method in methods),
     )
+    unexplained, checked.counts["errors explained"] = errors.check()
+    checked.problems += map(str, unexplained)
     missing, counts = coverage.check()
-    checked.problems += map(str, [*missing, *listed.check()])
+    unsound, more = schemas.check()
+    checked.problems += map(str, [*missing, *listed.check(), *unsound])
     checked.counts.update(counts)
+    checked.counts.update(more)
+    undocumented, checked.counts["control calls"] = steering.check()
+    checked.problems += map(str, undocumented)
