@@ -10,6 +10,8 @@ from handbook.macros import cell
 from handbook.macros.method import case_anchor
 from handbook.sections import anchor, page_of
 
+LABEL = 40
+"""Characters of a message in the table of contents."""
 NAMED = 4
 """More methods than this are folded away."""
 
@@ -23,7 +25,10 @@ def error_sections() -> str:
             parts.append(f"## {code} `{found[0].message}` {{ #error{code} }}\n\n{_entry(found[0])}")
             continue
         parts.append(f"## {code} {{ #error{code} }}\n\n{len(found)} messages have this code.\n")
-        parts += [f"### `{one.message}` {{ #error{code}-{_slug(one)} }}\n\n{_entry(one)}" for one in found]
+        parts += [
+            f'### `{one.message}` {{ #error{code}-{_slug(one)} data-toc-label="{_label(one)}" }}\n\n{_entry(one)}'
+            for one in found
+        ]
     return "\n".join(parts)
 
 
@@ -41,6 +46,12 @@ def any_call_errors() -> str:
 
 def _slug(one: errors.Declared) -> str:
     return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\{\w+\}", "", one.message).lower()).strip("-")
+
+
+def _label(one: errors.Declared) -> str:
+    """For the table of contents: without what the messages of a code begin with."""
+    said = re.sub(r"\{\w+\}", "…", one.message.partition(": ")[2] or one.message)
+    return said if len(said) <= LABEL else f"{said[: LABEL - 1].rstrip()}…"
 
 
 def _entry(one: errors.Declared) -> str:
