@@ -5,17 +5,26 @@ report back onto the site as data. A module imports only from the ones above it 
 
     problem    one thing that is wrong: where, what, hint
     facts      where the checkout is, and the values in snippets/
+    layout     JSON as text of a given width
     document   a YAML or JSON file whose every value knows its line
     tool       promtool and amtool
     catalogue  snippets/metrics.yml
+    metric_names  names of metrics, and the node's own exceptions
+    scrape     what a node exports, fetched and read
+    scrape_limits  beyond which Prometheus drops a scrape
+    metric_coverage  a scrape against the catalogue, both ways
+    metric_report  the same as text
+    metric_command  `handbook metrics`
     promql     what is wrong with a query although it parses
     rules      rule files
     rule_tests their unit tests
-    scrape     Prometheus' configuration: jobs, limits
+    scrape_config  Prometheus' configuration: jobs, limits
     alertmanager  routes, receivers, templates
     renumber   new panel ids for a dashboard
     dashboards Grafana dashboards
-    page       a Markdown page: front matter, includes, blocks
+    fence      fences and headings of Markdown text
+    macros/    what pages draw from facts; each module is loaded when a page calls it
+    page       a Markdown page: front matter, includes, macros, blocks
     control    client of the mock node's control listener
     ports      free ports on loopback
     prometheus a real Prometheus that scrapes one node
@@ -25,6 +34,13 @@ report back onto the site as data. A module imports only from the ones above it 
     examples   checks of blocks that are not run: json, yaml, promql, toml
     queries    checks of promql blocks
     program    runs a python block
+    cases      requests and their exact answers, snippets/rpc
+    reference  the description of the RPC, held to its metaschema and to itself
+    fields     the documented members of methods' results
+    levels     how far an answer agrees with the one that a case expects
+    coverage   what the cases leave out of the description
+    starts     mock nodes started in the four ways that cases want
+    staging    the node that a case finds, for blocks that name one
     runner     runs a page's blocks in order and gives each a verdict
     report     verdicts to build/report.json and back
     inputs     what verdicts rest on; unchanged, they hold
@@ -34,15 +50,30 @@ report back onto the site as data. A module imports only from the ones above it 
     runbook    the contract of a runbook page: front matter and sections
     names      names that pages may not use, and the names that were meant
     links      links from page to page: file and anchor are there
+    cases      requests and their exact answers, snippets/rpc
     reference  the description of the RPC, held to its metaschema and to itself
+    fields     the documented members of methods' results
+    levels     how far an answer agrees with the one that a case expects
+    coverage   what the cases leave out of the description
+    starts     mock nodes started in the four ways that cases want
+    listed     the cases that a deviation says a build fails
+    recordings  recorded calls as cases, and back
+    bench      where cases are put: mock nodes of our own, or one node that runs
+    trial      puts cases to a node and gives each a verdict
+    conformity  what came of it: table, JSON, recorded calls
+    conform    `handbook conform`
+    errors     what an operator does about each error, snippets/errors.yml
+    sections   every method has one section on the site
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
+    turns      who of the processes that share a run may run
     plugin     pytest: collects pages, runs blocks
     website    MkDocs: publishes runbooks and schemas, puts verdicts on blocks
-    macros     facts as tables inside pages
     verify     `handbook verify`: pages through pytest, with progress and report
+    site_server  the built site over HTTP, and the way from its pages to the mock node
     serve      `handbook serve`: node, pages, site
     node/      the mock node
+    chain/     every alert's way from the metric to the pager
 """
 
 __version__ = "0.1.0"

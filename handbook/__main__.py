@@ -6,8 +6,12 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
+
+LEVELS = ("none", "envelope", "schema", "shape", "exact")
+STARTS = ("open", "tokens", "starved", "throttled")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -108,6 +112,67 @@ def check() -> None:
 
 
 @main.command()
+@click.option(
+    "--url",
+    default="http://127.0.0.1:9898/metrics",
+    show_default=True,
+    envvar="METRICS",
+    help="what the node exports; - reads it from standard input  [env: METRICS]",
+)
+@click.option(
+    "--build", default="contract", show_default=True, help="what to expect: of the mock, or of build 0ecc756a"
+)
+@click.option("--executor", is_flag=True, help="the node has --treasury-executor: its series must be there")
+@click.option("--strict", is_flag=True, help="a metric that is not listed fails, whatever its system")
+@click.option("--budget", "budgets", multiple=True, metavar="METRIC=N", help="series that METRIC may have")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="limits of a scrape  [default: monitoring/prometheus.yml]"
+)
+@click.option("--json", "to", type=click.Path(path_type=Path), help="write the findings there too")
+def metrics(
+    url: str, build: str, executor: bool, strict: bool, budgets: tuple[str, ...], config: Path | None, to: Path | None
+) -> None:
+    """Compare what a node exports with the catalogue, both ways. Status 1: a finding; 2: nothing to compare."""
+    from handbook import metric_command
+
+    asked = metric_command.Asked(url, build, executor, strict, budgets, config, to)
+    sys.exit(metric_command.run(asked))
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@click.option("--node", "url", metavar="URL", help="a node that runs  [default: mock nodes started for the run]")
+@click.option("--control", metavar="URL", help="with --node: of a mock node, which is reset for every case")
+@click.option("--start", type=click.Choice(STARTS), default="open", show_default=True, help="how --node was started")
+@click.option("--token", "tokens", multiple=True, metavar="ROLE=FILE", help="with --node: admin, provider, oracle")
+@click.option("--allow-writes", is_flag=True, help="with --node: also methods that change it, on a chain for tests")
+@click.option("--also", multiple=True, metavar="METHOD", help="with --node: a destructive or hazardous one, by name")
+@click.option("--rate", type=click.IntRange(1, 19), default=10, show_default=True, help="calls per second on --node")
+@click.option("--build", help="hold it to that build's deviations; mock nodes are started with them")
+@click.option("--level", type=click.Choice(LEVELS[1:]), help="that every answer must reach")
+@click.option("--recordings", multiple=True, type=click.Path(path_type=Path), help="recorded calls, in place of cases")
+@click.option("--out", type=click.Path(path_type=Path), help="the report as JSON, see schemas/conformance.json")
+@click.option("--record", type=click.Path(path_type=Path), help="the calls and answers as JSON lines")
+@click.option("--update", is_flag=True, help="write into the cases what mock nodes answer; read the diff")
+def conform(**options: Any) -> None:
+    """Hold a node to the cases of snippets/rpc. NAMES are methods or METHOD/CASE, in which * stands for anything.
+
+    Without --node mock nodes are started. A node that is not a mock is only read, slowly, and keeps its own data: its
+    results must fit their schemas, its errors must be those of the cases.
+    """
+    from handbook.cases import BadCase
+    from handbook.conform import Unusable
+    from handbook.conform import conform as run
+    from handbook.control import Unreachable
+
+    try:
+        bad = run(**options)
+    except (BadCase, Unusable, Unreachable, RuntimeError) as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(1 if bad else 0)
+
+
+@main.command()
 def build() -> None:
     """Build the site into build/site, strictly, with the verdicts of build/report.json on it."""
     from handbook.serve import SITE, build_site
@@ -152,7 +217,7 @@ def thresholds(
     plots: Path | None,
 ) -> None:
     """Hold the thresholds against a window of data: percentiles, and the pages that each number would have sent."""
-    from handbook import staging, tune
+    from handbook import staging_week, tune
     from handbook.query_api import QueryApi, QueryFailed
     from handbook.tool import MissingTool
     from handbook.tuning import Window
@@ -163,8 +228,8 @@ def thresholds(
         raise click.UsageError("--write writes the numbers of --set ALERT=NUMBER, and there is none")
     if bad := next((one for one in wanted if "=" not in one), None):
         raise click.BadParameter(f"--set {bad}: expected ALERT=NUMBER")
-    end = staging.END if synthetic else until.replace(tzinfo=UTC).timestamp() if until else time.time()
-    span = Window(end - (staging.END - staging.START if synthetic else tune.seconds(window)), end)
+    end = staging_week.END if synthetic else until.replace(tzinfo=UTC).timestamp() if until else time.time()
+    span = Window(end - (staging_week.END - staging_week.START if synthetic else tune.seconds(window)), end)
     try:
         outcome = tune.tune(
             QueryApi(prometheus.rstrip("/")) if prometheus else None,

@@ -11,17 +11,20 @@ from dataclasses import dataclass, field
 from handbook import (
     alertmanager,
     catalogue,
+    coverage,
     dashboards,
     document,
     facts,
     links,
+    listed,
+    metric_names,
     names,
     panels,
     reference,
     rule_tests,
     rules,
     runbook,
-    scrape,
+    scrape_config,
     thresholds,
 )
 from handbook import page as pages
@@ -100,9 +103,10 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
     known = rules.known_series(loaded, metrics)
     found = [
         *catalogue.check_catalogue(),
+        *metric_names.check_names(),
         *rules.check_rules(RULES, metrics),
         *rule_tests.check_rule_tests(tests, loaded),
-        *scrape.check_scrape(MONITORING / "prometheus.yml", loaded),
+        *scrape_config.check_scrape(MONITORING / "prometheus.yml", loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
         *dashboards.check_dashboards(DASHBOARDS, known),
@@ -123,3 +127,6 @@ def _reference(checked: Checked) -> None:
         params=sum(len(method["params"]) for method in methods),
         errors=sum(len(method["x-errors"]) for method in methods),
     )
+    missing, counts = coverage.check()
+    checked.problems += map(str, [*missing, *listed.check()])
+    checked.counts.update(counts)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from handbook.page import Block
+
+ABSENT = "absent"
 
 
 def compare_output(block: Block, got: str) -> str:
@@ -54,34 +57,55 @@ def _compare_json(block: Block, expected: str, got: str) -> str:
     return f"{block.where}: {found}\n" + _diff(_pretty(wanted), _pretty(actual))
 
 
+@dataclass(frozen=True)
+class Difference:
+    """Where two JSON values part: a JSON path, what was expected there and what came."""
+
+    path: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        if self.got == ABSENT:
+            return f"{self.path}: expected, but not there"
+        if self.expected == ABSENT:
+            return f"{self.path}: not expected, but there"
+        return f"{self.path}: expected {self.expected}, got {self.got}"
+
+
 def difference(expected: Any, got: Any, path: str = "$", exact: bool = True) -> str:
-    """The first difference of two JSON values, as `$.path: expected …, got …`; empty if there is none.
+    """As `first_difference`, in words; empty if there is none."""
+    return str(first_difference(expected, got, path, exact) or "")
+
+
+def first_difference(expected: Any, got: Any, path: str = "$", exact: bool = True) -> Difference | None:
+    """The first difference of two JSON values.
 
     With `exact=False` only member names and types count. 1 and 1.0 differ, True and 1 differ.
     """
     if type(expected) is not type(got):
-        return f"{path}: expected {json.dumps(expected)}, got {json.dumps(got)}"
+        return Difference(path, json.dumps(expected), json.dumps(got))
     if isinstance(expected, dict):
         if missing := [key for key in expected if key not in got]:
-            return f"{path}.{missing[0]}: expected, but not there"
+            return Difference(f"{path}.{missing[0]}", json.dumps(expected[missing[0]]), ABSENT)
         if extra := [key for key in got if key not in expected]:
-            return f"{path}.{extra[0]}: not expected, but there"
+            return Difference(f"{path}.{extra[0]}", ABSENT, json.dumps(got[extra[0]]))
         for key, value in expected.items():
-            if found := difference(value, got[key], f"{path}.{key}", exact):
+            if found := first_difference(value, got[key], f"{path}.{key}", exact):
                 return found
-        return ""
+        return None
     if isinstance(expected, list):
         if len(expected) != len(got) and (exact or not expected or not got):
-            return f"{path}: expected {len(expected)} elements, got {len(got)}"
+            return Difference(path, f"{len(expected)} elements", str(len(got)))
         if not exact:  # every element of what was printed has the shape of one that is shown
             expected = [expected[min(index, len(expected) - 1)] for index in range(len(got))]
         for index, (left, right) in enumerate(zip(expected, got, strict=False)):
-            if found := difference(left, right, f"{path}[{index}]", exact):
+            if found := first_difference(left, right, f"{path}[{index}]", exact):
                 return found
-        return ""
+        return None
     if exact and expected != got:
-        return f"{path}: expected {json.dumps(expected)}, got {json.dumps(got)}"
-    return ""
+        return Difference(path, json.dumps(expected), json.dumps(got))
+    return None
 
 
 def _pretty(value: Any) -> str:

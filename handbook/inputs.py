@@ -26,6 +26,7 @@ CHECKOUT = (
     "Makefile",
     "README.md",
     "CONTRIBUTING.md",
+    "verify_metrics_coverage.sh",
 )
 PROGRAMS = ("bash", "curl", "jq", "promtool", "prometheus", "amtool", "prometheus-alertmanager", "pandoc", "chromium")
 

@@ -13,7 +13,6 @@ PUBLISHED = "schemas/"
 """Put beside the pages when the site is built, from `snippets/`."""
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]*)\)")
 CODE = re.compile(r"`[^`]*`")
-FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
 IDS = re.compile(r"\{[^}]*#([\w-]+)[^}]*\}|\bid=\"([\w-]+)\"")
 
 
@@ -22,7 +21,7 @@ def check(pages: Iterable[Page], root: Path = facts.ROOT) -> tuple[list[str], in
     known = {page.path: page for page in pages}
     problems, followed = [], 0
     for page in known.values():
-        for line, target in _links(root / page.path):
+        for line, target in _links(page):
             path, _, anchor = target.partition("#")
             if "://" in path or path.startswith("mailto:"):
                 continue
@@ -33,29 +32,22 @@ def check(pages: Iterable[Page], root: Path = facts.ROOT) -> tuple[list[str], in
             name = file.resolve().relative_to(root.resolve()).as_posix() if file.exists() else ""
             if not name:
                 problems.append(f"{page.path}:{line}: the link {target} leads to no file")
-            elif anchor and name in known and anchor not in (ids := _ids(known[name], root)):
-                near = [one for one in sorted(ids) if one.split("-")[0] == anchor.split("-")[0]][:3]
+            elif anchor and name in known and anchor not in (there := ids(known[name])):
+                near = [one for one in sorted(there) if one.split("-")[0] == anchor.split("-")[0]][:3]
                 hint = f" (near: {', '.join(near)})" if near else ""
                 problems.append(f"{page.path}:{line}: no anchor #{anchor} in {name}{hint}")
     return problems, followed
 
 
-def _links(file: Path) -> Iterator[tuple[int, str]]:
-    fence = ""
-    for line, text in enumerate(file.read_text().splitlines(), 1):
-        if found := FENCE.match(text):
-            mark = found[1]
-            fence = "" if fence and mark.startswith(fence) else fence or mark
-        elif not fence:
-            for target in LINK.findall(CODE.sub("``", text)):
-                yield line, target
+def _links(page: Page) -> Iterator[tuple[int, str]]:
+    for line in page.text:
+        if not line.in_block:
+            for target in LINK.findall(CODE.sub("``", line.text)):
+                yield line.number, target
 
 
-def _ids(page: Page, root: Path) -> set[str]:
-    """Of headings and of elements that name theirs; the ledger's entries become headings when the site is built."""
-    ids = {slug for _, _, slug, _ in page.headings}
-    text = (root / page.path).read_text()
-    ids |= {one or other for one, other in IDS.findall(text)}
-    if "{{ deviation_table() }}" in text:
-        ids |= {entry["id"].lower() for entry in facts.load("deviations.yml")}
-    return ids
+def ids(page: Page) -> set[str]:
+    """Of headings and of elements that name theirs."""
+    found = {slug for _, _, slug, _ in page.headings}
+    named = IDS.findall("\n".join(line.text for line in page.text))
+    return found | {one or other for one, other in named}

@@ -1,8 +1,8 @@
 """Names that must not appear on a page: `snippets/retired.yml`.
 
-A page is searched line by line as it stands in the file, so that a message's line number is the one an editor shows.
-What a block includes is searched too, and reported at the line that includes it. Tables that macros draw are not:
-they come from fact files.
+A page is searched line by line, so that a message's line number is the one an editor shows. What a block includes is
+searched too, and so are the blocks that a macro draws, both reported at the line that asks for them. Tables that macros
+draw are not: they come from fact files.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Line:
     text: str
     in_block: bool
     source: str = ""
-    """`file:line` of an included line; `number` is then where the page includes it."""
+    """Where an included line comes from, or what drew it; `number` is then where the page asks for it."""
 
 
 RETIRED = facts.SNIPPETS / "retired.yml"
@@ -68,7 +68,7 @@ def check(page: Page) -> list[str]:
             if name.blocks_only and not line.in_block:
                 continue
             for match in name.pattern.finditer(line.text):
-                included = f" (included from {line.source})" if line.source else ""
+                included = f" ({line.source})" if line.source else ""
                 message = f"{match[0]!r} is retired: {name.why}{included}"
                 found.append(str(Problem(f"{page.path}:{line.number}", message, name.meant)))
     return found
@@ -80,10 +80,10 @@ def pages(root: Path = facts.ROOT) -> list[Path]:
 
 
 def _lines(page: Page) -> Iterator[Line]:
-    inside = {number for block in page.blocks for number in range(block.body_line, block.end)}
-    for number, text in enumerate(page.lines, start=1):
-        yield Line(number, text, number in inside)
-        if number in inside and (include := INCLUDE.match(text)):
+    for line in page.text:
+        if line.in_block or not line.macro:
+            yield Line(line.number, line.text, line.in_block, f"drawn by {line.macro}" if line.macro else "")
+        if line.in_block and (include := INCLUDE.match(line.text)):
             path = f"snippets/{include['path']}"
             for offset, one in enumerate((facts.ROOT / path).read_text().splitlines(), start=1):
-                yield Line(number, one, True, f"{path}:{offset}")
+                yield Line(line.number, one, True, f"included from {path}:{offset}")

@@ -1,8 +1,8 @@
-"""A Markdown page: front matter, includes, headings and blocks.
+"""A Markdown page: front matter, includes, macros, headings and blocks.
 
-The fence rules are those of pymdownx.superfences, which draws the site: a fence may stand at any indentation
-(lists, admonitions, content tabs, block quotes); its content and its end must be indented as its start. What this
-module and the built site disagree on is caught by `ledger`.
+`Page.text` is the page as a reader gets it: what the site draws, what runs and what is searched are read from it alone.
+A macro is a line `{{ name("argument") }}` outside fences; the lines it draws stand, for messages, where the macro
+stands. What this module and the built site disagree on is caught by `ledger`.
 """
 
 from __future__ import annotations
@@ -10,48 +10,31 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from handbook import facts
+from handbook import facts, macros
+from handbook.fence import EFFECTS as EFFECTS
+from handbook.fence import HEADING_ID, parse_info, walk
+from handbook.fence import PageError as PageError
 
-FENCE = re.compile(r"^(?P<indent>[> \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^\n]*?)[ \t]*$")
-BRACES = re.compile(r"^(?P<lang>[\w+#.-]*)[ \t]*\{(?P<attrs>[^\n]*)\}$")
-PLAIN = re.compile(r"^\.?(?P<lang>[\w+#.-]+)$")
-ATTRIBUTE = re.compile(
-    r"""\.(?P<cls>[\w-]+)|(?P<key>[\w-]+)=(?:"(?P<value>[^"]*)"|'(?P<single>[^']*)')|(?P<stray>\S+)"""
-)
-HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
-HEADING_ID = re.compile(r"\{:?[ \t]*#([\w-]+)[^}]*\}[ \t]*$")
 INCLUDE = re.compile(r'^(?P<indent>[ \t]*)--8<--[ \t]+"(?P<path>[^"]+)"[ \t]*$')
 
-EFFECTS = ("read", "write", "destructive")
-ATTRIBUTES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "effect": ("|".join(EFFECTS), ("bash", "python")),
-    "needs": (r".+", ()),
-    "exit": (r"[1-9]\d?|1\d\d|2[0-4]\d|25[0-5]", ("bash",)),
-    "timeout": (r"[1-9]\d{0,3}", ("bash", "python")),
-    "schema": (r"[\w-]+", ("json", "yaml", "toml")),
-    "tool": (r"[\w-]+", ("yaml",)),
-    "expect": ("data", ("promql",)),
-    "compare": ("shape", ("json",)),
-    "excused": (r"(?s).*\S.*", ()),
-    "title": (r".+", ()),
-    "hl_lines": (r"\d[\d -]*", ()),
-}
-"""What each attribute's value may be, and the languages it means something to; none named: to all."""
 
+@dataclass(frozen=True)
+class Line:
+    """One line of a page as a reader gets it."""
 
-class PageError(Exception):
-    """A page that cannot be read. `line` counts from 1."""
-
-    def __init__(self, path: str, line: int, message: str, hint: str = "") -> None:
-        super().__init__(f"{path}:{line}: {message}" + (f"\n  hint: {hint}" if hint else ""))
-        self.path, self.line, self.message, self.hint = path, line, message, hint
+    number: int
+    """In the file, from 1; of the macro, if one drew it."""
+    text: str
+    in_block: bool
+    macro: str = ""
+    """The macro that drew it: `method_head("gov_list")`."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +57,8 @@ class Block:
     """Content without indentation, includes put in, ending in a newline unless empty."""
     body_line: int
     """Line of the first content line."""
+    macro: str = ""
+    """The macro that drew it; `line`, `end` and `body_line` are then where that stands."""
 
     @property
     def is_output(self) -> bool:
@@ -108,6 +93,9 @@ class Page:
     headings: tuple[tuple[int, str, str, int], ...]
     """(level, text, slug, line) of each heading outside fences."""
     lines: tuple[str, ...] = field(repr=False)
+    """As they stand in the file."""
+    text: tuple[Line, ...] = field(repr=False)
+    """As a reader gets them: front matter off, macros drawn; includes are put in block by block."""
 
     def block(self, block_id: str) -> Block:
         return next(b for b in self.blocks if b.id == block_id)
@@ -129,38 +117,76 @@ def read_page(file: Path) -> Page:
         raise PageError(path, 1, f"not UTF-8: {error.reason} at byte {error.start}") from None
     lines = source.removesuffix("\n").split("\n")  # as Markdown counts them: U+2028 and form feeds are text
     meta, first = _front_matter(path, lines)
+    text = _drawn(path, lines, first)
     headings: list[tuple[int, str, str, int]] = []
     blocks: list[Block] = []
     slug, seen, ordinals = "top", Counter[str](), Counter[str]()
-    for kind, number, found in walk(path, lines, first):
+    for kind, position, found in _walk(path, text):
+        line = text[position - 1]
         if kind == "heading":
-            level, text, explicit = found
-            slug = explicit or slugify(text)
+            level, said, explicit = found
+            slug = explicit or slugify(said)
             seen[slug] += 1
             if explicit and seen[slug] > 1:
-                raise PageError(path, number, f"a second heading with the id {slug!r}")
+                raise PageError(path, line.number, f"a second heading with the id {slug!r}")
             if seen[slug] > 1:
                 slug = f"{slug}_{seen[slug] - 1}"
-            headings.append((level, HEADING_ID.sub("", text).strip(), slug, number))
+            headings.append((level, HEADING_ID.sub("", said).strip(), slug, line.number))
         else:
             indent, info, body, end = found
-            lang, classes, attrs = _parse_info(path, number, info)
+            lang, classes, attrs = parse_info(path, line.number, info)
             ordinals[slug] += 1
             blocks.append(
                 Block(
                     page=path,
                     id=f"{slug}/{ordinals[slug]}",
-                    line=number,
-                    end=end,
+                    line=line.number,
+                    end=text[end - 1].number,
                     indent=indent,
                     lang=lang,
                     classes=classes,
                     attrs=attrs,
-                    text=_include(path, number, body),
-                    body_line=number + 1,
+                    text=_include(path, line.number, body),
+                    body_line=text[position].number,
+                    macro=line.macro,
                 )
             )
-    return Page(path, file, meta, tuple(blocks), tuple(headings), tuple(lines))
+    return Page(path, file, meta, tuple(blocks), tuple(headings), tuple(lines), text)
+
+
+def _drawn(path: str, lines: list[str], first: int) -> tuple[Line, ...]:
+    """The lines from `first` on, with those of each macro in its place."""
+    fenced = _fenced(walk(path, lines, first))
+    out: list[Line] = []
+    for number, text in enumerate(lines[first:], start=first + 1):
+        call = None if number in fenced else macros.CALL.match(text)
+        if call is None:
+            out.append(Line(number, text, number in fenced))
+            continue
+        try:
+            drawn = macros.draw(call[1])
+        except macros.MacroError as error:
+            raise PageError(path, number, error.message, error.hint) from None
+        out.extend(Line(number, one, False, call[1]) for one in drawn.split("\n"))
+    if not any(line.macro for line in out):
+        return tuple(out)
+    fenced = _fenced(_walk(path, out))
+    return tuple(replace(line, in_block=at in fenced) for at, line in enumerate(out, start=1))
+
+
+def _fenced(found: Iterator[tuple[str, int, Any]]) -> set[int]:
+    """Positions of the lines between fences."""
+    fences = [(position, what[3]) for kind, position, what in found if kind == "fence"]
+    return {inside for position, end in fences for inside in range(position + 1, end)}
+
+
+def _walk(path: str, text: Sequence[Line]) -> Iterator[tuple[str, int, Any]]:
+    try:
+        yield from walk(path, [line.text for line in text], 0)
+    except PageError as error:
+        line = text[error.line - 1]
+        drawn = f" (drawn by {line.macro})" if line.macro else ""
+        raise PageError(path, line.number, f"{error.message}{drawn}") from None
 
 
 def _front_matter(path: str, lines: list[str]) -> tuple[dict[str, Any], int]:
@@ -178,83 +204,6 @@ def _front_matter(path: str, lines: list[str]) -> tuple[dict[str, Any], int]:
     if not isinstance(meta, dict):
         raise PageError(path, 1, "front matter must be a mapping")
     return meta, end + 1
-
-
-def walk(path: str, lines: list[str], first: int) -> Iterator[tuple[str, int, Any]]:
-    """Headings, as ("heading", line, (level, text, id)), and fences, as ("fence", line, (indent, info, body, end))."""
-    index = first
-    comment = False
-    while index < len(lines):
-        line = lines[index].expandtabs(4)
-        number = index + 1
-        opened = FENCE.match(line)
-        if opened and not comment:
-            indent, fence = opened["indent"], opened["fence"]
-            body, index = [], index + 1
-            while True:
-                if index >= len(lines):
-                    raise PageError(path, number, f"this fence ({fence}) is never closed")
-                inner = lines[index].expandtabs(4) if indent else lines[index]
-                if inner.startswith(indent) and inner[len(indent) :].rstrip(" \t") == fence:
-                    break
-                if inner.strip() and not inner.startswith(indent):
-                    raise PageError(
-                        path, index + 1, "indented less than the fence around it", f"the fence opens at {path}:{number}"
-                    )
-                body.append(inner[len(indent) :])
-                index += 1
-            yield "fence", number, (indent, opened["info"], body, index + 1)
-        elif not comment and (heading := HEADING.match(line)):
-            explicit = HEADING_ID.search(heading[2])
-            yield "heading", number, (len(heading[1]), heading[2], explicit[1] if explicit else None)
-        if "<!--" in line:
-            comment = "-->" not in line.split("<!--", 1)[1]
-        elif comment and "-->" in line:
-            comment = False
-        index += 1
-
-
-def _parse_info(path: str, line: int, info: str) -> tuple[str, tuple[str, ...], dict[str, str]]:
-    """Language, classes and attributes of a fence. Only `lang` and brace forms render in Material."""
-    if not info:
-        raise PageError(path, line, "a fence without a language", "say what it is: bash, json, text …")
-    if plain := PLAIN.match(info):
-        return plain["lang"], (), {}
-    braces = BRACES.match(info)
-    if not braces:
-        raise PageError(
-            path, line, f"fence header {info!r} breaks the page", 'attributes stand in braces: {.bash effect="write"}'
-        )
-    classes, attrs = [], {}
-    for found in ATTRIBUTE.finditer(braces["attrs"]):
-        if found["stray"]:
-            raise PageError(path, line, f"{found['stray']!r} in a fence header", 'write .class or key="value"')
-        if found["cls"]:
-            classes.append(found["cls"])
-        else:
-            key, value = found["key"], found["value"] if found["value"] is not None else found["single"]
-            if key not in ATTRIBUTES:
-                raise PageError(path, line, f"unknown attribute {key!r}", f"known: {', '.join(sorted(ATTRIBUTES))}")
-            attrs[key] = value
-    lang = braces["lang"].lstrip(".") or (classes.pop(0) if classes else "")
-    if not lang:
-        raise PageError(path, line, "a fence without a language", "the first class is the language: {.bash …}")
-    for key, value in attrs.items():
-        _check_attribute(path, line, lang, key, value)
-    if "schema" in attrs and "tool" in attrs:
-        raise PageError(path, line, "schema and tool together", "one of them proves the block")
-    return lang, tuple(classes), attrs
-
-
-def _check_attribute(path: str, line: int, lang: str, key: str, value: str) -> None:
-    pattern, languages = ATTRIBUTES[key]
-    if key == "excused" and not value.strip():
-        raise PageError(path, line, "excused without a reason")
-    if not re.fullmatch(pattern, value):
-        fits = ", ".join(pattern.split("|")) if re.fullmatch(r"[a-z|]+", pattern) else pattern
-        raise PageError(path, line, f"{key} {value!r}", f"one of {fits}")
-    if languages and lang not in languages:
-        raise PageError(path, line, f"{key} on a {lang} block", f"only {', '.join(languages)} blocks take it")
 
 
 def _include(path: str, line: int, body: list[str]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,7 +20,7 @@ from pytest_markdown_docs._runners import _Runner, register_runner
 from pytest_markdown_docs.definitions import FenceTestDefinition
 from pytest_markdown_docs.plugin import MarkdownInlinePythonItem
 
-from handbook import facts, green, inputs
+from handbook import facts, green, inputs, turns
 from handbook import page as pages
 from handbook.compare import indent
 from handbook.run import UNCHANGED, NoNode, Options, Run
@@ -51,6 +51,7 @@ GREEN = pytest.StashKey[green.Green]()
 def pytest_configure(config: pytest.Config) -> None:
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _interrupt)
+    config.addinivalue_line("markers", "alone: measures speed; no other process of the run is at work meanwhile")
     option = config.getoption
     node, path = option("--node"), option("--report")
     if option("--reuse"):
@@ -76,6 +77,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if RUN in config.stash:
         config.stash[RUN].finish()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    if not hasattr(item.config, "workerinput"):  # the only process
+        return (yield)
+    with turns.turn(item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 def judge(item: pytest.Item, page: pages.Page, block: pages.Block) -> None:
@@ -159,6 +168,8 @@ class PageFile(pytest.File):
         except pages.PageError as error:
             yield BrokenPage.from_parent(self, name="page", error=error)
             return
+        if page.meta.get("alone"):
+            self.add_marker("alone")
         for block in page.blocks:
             kind = PythonItem if block.lang == "python" and not block.is_output else BlockItem
             yield kind.of(self, page, block)

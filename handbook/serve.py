@@ -10,8 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
 
@@ -19,30 +17,11 @@ import click
 
 from handbook import facts, report
 from handbook.control import Control
+from handbook.site_server import SiteServer
 from handbook.target import DEFAULT_NODE, MockProcess, Ports
 from handbook.verify import Progress, verify
 
 SITE = facts.ROOT / "build" / "site"
-
-
-class Site(SimpleHTTPRequestHandler):
-    """Serves the built site, its own 404 page included, without a log line per request."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        page = SITE / "404.html"
-        if code != 404 or not page.is_file():
-            return super().send_error(code, message, explain)
-        body = page.read_bytes()
-        self.send_response(404)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-        return None
 
 
 def build_site(strict: bool = True) -> None:
@@ -64,9 +43,7 @@ def serve(host: str, port: int, ports: Ports, *, stay: bool = True, fresh: bool 
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        server = ThreadingHTTPServer((host, port), partial(Site, directory=str(SITE)), bind_and_activate=False)
-        server.allow_reuse_address = True
-        server.server_bind()
+        server = SiteServer((host, port), SITE)
     except OSError as error:
         why = "is in use" if error.errno == errno.EADDRINUSE else str(error)
         raise click.ClickException(f"http://{host}:{port} {why}\n  hint: make run PORT=8001") from None
@@ -92,8 +69,9 @@ def serve(host: str, port: int, ports: Ports, *, stay: bool = True, fresh: bool 
         build_site(strict=not progress.failures)
         assert node.addresses.control
         Control(node.addresses.control).call("mock.reset", {"treasury_balance": DEFAULT_NODE["treasury_balance"]})
-        where = f"http://{host}:{server.server_address[1]}"
-        click.echo(f"{progress.summary()} in {time.monotonic() - started:.0f} s; site at {where}  (Ctrl-C stops all)")
+        server.node = node.addresses.node
+        took = f"{time.monotonic() - started:.0f} s"
+        click.echo(f"{progress.summary()} in {took}; site at {server.url}  (Ctrl-C stops all)")
         sys.stdout.flush()
         if stay:
             server.server_activate()

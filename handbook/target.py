@@ -10,8 +10,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from handbook import facts
@@ -131,13 +133,22 @@ class Ports:
 
 
 class MockProcess:
-    """A mock node in a process of its own, with its data in `directory`. Raises RuntimeError if it does not start."""
+    """A mock node in a process of its own, with its data in `directory`. Raises RuntimeError if it does not start.
 
-    def __init__(self, directory: Path, ports: Ports | None = None, flags: tuple[str, ...] = ()) -> None:
+    `env` goes over the environment, which passes on no `TB_*` variable of its own.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        ports: Ports | None = None,
+        flags: tuple[str, ...] = (),
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         ports = ports or Ports()
         self.log = directory / "node.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TB_")}
-        environment = {**inherited, "TB_RPC_TOKENS_PER_SEC": "1000000"}
+        environment = {**inherited, "TB_RPC_TOKENS_PER_SEC": "1000000", **env}
         command = [
             sys.executable,
             "-m",

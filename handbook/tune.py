@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from handbook import facts, history, pictures, retune, rules, staging, thresholds, tuning, tuning_table
+from handbook import facts, history, pictures, retune, rules, staging_week, thresholds, tuning, tuning_table
 from handbook.problem import Problem
 from handbook.query_api import QueryApi
 from handbook.rules import Rule
@@ -48,7 +48,7 @@ def tune(
     if source:
         return _tune(source, window, loaded, chosen, wanted, write, plots, "")
     with synthetic(loaded, chosen) as api:
-        return _tune(api, window, loaded, chosen, wanted, write, plots, staging.MARK)
+        return _tune(api, window, loaded, chosen, wanted, write, plots, staging_week.MARK)
 
 
 @contextmanager
@@ -59,8 +59,8 @@ def synthetic(loaded: tuple[Rule, ...], chosen: tuple[Threshold, ...]) -> Iterat
     scraped, recorded = history.needed(expressions, loaded)
     with tempfile.TemporaryDirectory(prefix="handbook-staging-") as scratch:
         samples = Path(scratch) / "week.om"
-        staging.write(samples, scraped)
-        past = history.History(samples, recorded, staging.START, staging.END)
+        staging_week.write(samples, scraped)
+        past = history.History(samples, recorded, staging_week.START, staging_week.END)
     try:
         yield past.api
     finally:

@@ -9,17 +9,21 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
+from mkdocs.plugins import CombinedEvent, event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page as SitePage
 
 from handbook import facts, inputs, ledger, pictures, report
 from handbook import page as pages
+from handbook.fence import FENCE, walk
 
 log = logging.getLogger("mkdocs.plugins.handbook")
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "monitoring/README.md": "monitoring.md"}
@@ -75,6 +79,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, uri, abs_src_path=str(picture)))
     for schema in sorted((facts.SNIPPETS / "schemas").glob("*.json")):
         files.append(File.generated(config, f"schemas/{schema.name}", abs_src_path=str(schema)))
+    files.append(File.generated(config, "openrpc.json", abs_src_path=str(facts.SNIPPETS / "openrpc.json")))
     return files
 
 
@@ -82,12 +87,29 @@ def _runbooks() -> list[Path]:
     return [p for p in sorted((facts.ROOT / "runbooks").glob("*.md")) if not p.name.startswith("_")]
 
 
-def on_page_markdown(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
-    """Writes each block's id into its fence, so that the drawn block can be found again."""
+@event_priority(100)
+def _ask_for_macros(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
+    """mkdocs-macros draws the pages that call a macro; the others are full of braces that are none of its business."""
+    page.meta["render_macros"] = any(line.macro for line in _source(page).text)
+    return markdown
+
+
+@event_priority(-100)
+def _tag(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
+    """Each block's id written into its fence, to find the drawn block by. What is drawn must be what was run."""
     source = _source(page)
+    drawn, run = (text.strip().split("\n") for text in (markdown, "\n".join(line.text for line in source.text)))
+    if drawn != run:
+        differ = next((pair for pair in zip_longest(drawn, run, fillvalue="(nothing)") if pair[0] != pair[1]), ("", ""))
+        raise PluginError(f"{source.path}: the site draws {differ[0]!r}, what was run is {differ[1]!r}")
     _build.blocks += len(source.blocks)
-    markdown = pictures.placed(markdown, page.file.src_uri)
-    return tag_blocks(source, LINK.sub(lambda m: _site_link(m, source.file, page.file.src_uri), markdown))
+    uri = page.file.src_uri
+    return tag_blocks(
+        source, lambda text: pictures.placed(LINK.sub(lambda m: _site_link(m, source.file, uri), text), uri)
+    )
+
+
+on_page_markdown = CombinedEvent(_ask_for_macros, _tag)
 
 
 def _site_link(link: re.Match[str], source: Path, uri: str) -> str:
@@ -100,20 +122,18 @@ def _site_link(link: re.Match[str], source: Path, uri: str) -> str:
     return f"]({os.path.relpath(published, os.path.dirname(uri) or '.')}{link['anchor'] or ''})"
 
 
-def tag_blocks(source: pages.Page, markdown: str) -> str:
-    """`markdown` (the page's, after macros) with `data-block="ID"` on each fence and includes put in."""
-    lines = markdown.split("\n")
-    found = [(n, f) for kind, n, f in pages.walk(source.path, lines, 0) if kind == "fence"]
-    if len(found) != len(source.blocks):
-        raise PluginError(f"{source.path}: {len(found)} fences after macros, {len(source.blocks)} blocks in the source")
-    for (number, (indent, _, _, end)), block in reversed(list(zip(found, source.blocks, strict=True))):
-        fence = pages.FENCE.match(lines[number - 1])
+def tag_blocks(source: pages.Page, prose: Callable[[str], str] = str) -> str:
+    """The page's text with `data-block="ID"` on each fence and includes put in; `prose` turns each line outside."""
+    lines = [line.text if line.in_block else prose(line.text) for line in source.text]
+    found = [(at, f) for kind, at, f in walk(source.path, lines, 0) if kind == "fence"]
+    for (position, (indent, _, _, end)), block in reversed(list(zip(found, source.blocks, strict=True))):
+        fence = FENCE.match(lines[position - 1])
         assert fence
         shown = {k: v for k, v in block.attrs.items() if k in ("title", "hl_lines")}
         attributes = " ".join(f'{k}="{v}"' for k, v in {**shown, "data-block": block.id}.items())
         classes = "".join(f".{name} " for name in (block.lang, *block.classes, f"effect-{block.effect}"))
         body = [(indent + line).rstrip(" \t") for line in block.text.removesuffix("\n").split("\n")]
-        lines[number - 1 : end - 1] = [f"{indent}{fence['fence']}{{{classes}{attributes}}}", *body]
+        lines[position - 1 : end - 1] = [f"{indent}{fence['fence']}{{{classes}{attributes}}}", *body]
     return "\n".join(lines)
 
 
@@ -194,7 +214,5 @@ def _header(source: pages.Page) -> str:
         return line
     meta = source.meta
     chip = f'<span class="severity {escape(meta["severity"])}">{escape(meta["severity"])}</span>'
-    names = [meta["alert"]] if isinstance(meta["alert"], str) else meta["alert"]
-    alerts = ", ".join(f"<code>{escape(name)}</code>" for name in names)
-    facts_ = f"{alerts} · {escape(meta['component'])} · owner {escape(meta['owner'])}"
+    facts_ = f"<code>{escape(str(meta['alert']))}</code> · {escape(meta['component'])} · owner {escape(meta['owner'])}"
     return f'<p class="runbook-card">{chip} {facts_} · {escape(meta["blast_radius"])}</p>{line}'

@@ -14,12 +14,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
+
 from handbook.control import Control
+from handbook.node import log, shelf
 from handbook.node.config import Config, EnergyRates, Limits
 from handbook.node.desk import LOCAL, Desk
 from handbook.node.gate import Caller
 from handbook.node.methods import run
 from handbook.node.node import Node
+from handbook.node.shelf import Shelf
+from handbook.node.state import encode_state
 
 NEW_YEAR = 1_767_225_600
 NO_LIMIT = Limits(tokens_per_second=1e9)
@@ -47,6 +53,22 @@ def ask(node: Node, method: str, params: Any = None, caller: Caller = LOCAL) -> 
     node.commit()
     assert answer.data is not None, "the connection would be dropped"
     return json.loads(answer.data.partition(b"\r\n\r\n")[2])
+
+
+def everything(node: Node) -> bytes:
+    """The state, encoded alike wherever its parts are kept."""
+    state = node.state
+    shelves = {name: Shelf(dict(getattr(state, name).items())) for name in ("records", "snapshots")}
+    return encode_state(msgspec.structs.replace(state, **shelves))
+
+
+@pytest.fixture
+def small_shelves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a few objects reach pages, and a few events a checkpoint."""
+    monkeypatch.setattr(shelf, "BLOCK", 2)
+    monkeypatch.setattr(shelf, "KEPT", 1)
+    monkeypatch.setattr(log, "CHECKPOINT_EVERY", 25)
+    monkeypatch.setattr(log, "SWEEP_EVERY", 5)
 
 
 def payload(amount: int = 100, epoch: int = 1, memo: str = "", **proposal: Any) -> dict[str, Any]:

@@ -30,6 +30,7 @@ FACTS = (
     "monitoring/alertmanager.yml",
     "monitoring/prometheus.yml",
     "monitoring/rules_test.yml",
+    "snippets/metric_exceptions.yml",
     "snippets/retired.yml",
 )
 BROKEN = {"empty": b"", "scalar": b"7\n", "open": b"a: [\n", "not UTF-8": b"a: \xe9\n", "other members": b"a: 1\n"}

@@ -19,11 +19,10 @@ def site_config() -> tuple[list[str], dict[str, dict[str, object]]]:
     return config["markdown_extensions"], config["mdx_configs"]
 
 
-def draw(page: Page, text: str | None = None) -> str:
+def draw(page: Page) -> str:
     """The article that the site's own Markdown extensions draw."""
     extensions, configs = site_config()
-    body = "\n".join(page.lines) if text is None else text
-    html = markdown.markdown(tag_blocks(page, body), extensions=extensions, extension_configs=configs)
+    html = markdown.markdown(tag_blocks(page), extensions=extensions, extension_configs=configs)
     return f"<article>{html}</article>"
 
 

@@ -45,9 +45,17 @@ class Outcome:
 
 
 def run(url: str, directory: Path, *, users: int = 15, seconds: int = 2, **settings: str) -> Outcome:
-    """15 users with 0.05 to 0.15 s between calls offer 37 submissions/s, of which half are asked for."""
+    """15 users with 0.05 to 0.15 s between calls offer 37 submissions/s.
+
+    Asked for is so little that a busy machine alone fails no criterion: what is tested is which fault fails which.
+    """
     file = directory / "result.json"
-    small = {"TREASURY_LOAD_WAIT": "0.05,0.15", "TREASURY_LOAD_TARGET": "18", "TREASURY_LOAD_FLOOR": "40"}
+    small = {
+        "TREASURY_LOAD_WAIT": "0.05,0.15",
+        "TREASURY_LOAD_TARGET": "3",
+        "TREASURY_LOAD_FLOOR": "12",
+        "TREASURY_LOAD_P99": "2.5",
+    }
     command = [sys.executable, "-m", "locust", "-f", str(PROGRAM), "--headless", "--only-summary", "--host", url,
                "-u", str(users), "-r", str(users), "-t", f"{seconds}s"]  # fmt: skip
     done = subprocess.run(
@@ -92,7 +100,7 @@ class Stub(ThreadingHTTPServer):
             self.count += 1
             number, fault = self.count, self.fault if self.count % 10 == 0 else "none"
         if fault == "slow":
-            time.sleep(1.2)
+            time.sleep(3)
         with self.lock:
             if fault == "error in a 200":
                 return {"error": {"code": -32092, "message": "treasury storage error"}}
@@ -152,6 +160,7 @@ def audit() -> ModuleType:
     return module
 
 
+@pytest.mark.alone
 def test_the_mock_node_sustains_100_submissions_a_second(tmp_path: Path) -> None:
     node = MockProcess(tmp_path)
     try:

@@ -35,8 +35,8 @@ def test_build_0ecc756a_never_sets_the_seeds_metrics() -> None:
         "treasury_disbursement_lag_seconds",
         "treasury_balance",
         "oracle_latency_seconds",
-        "mock_requests_total",
-        "mock_events_total",
+        "mock_listener_requests_total",
+        "mock_log_events_total",
         "mock_faults_injected_total",
     }
 

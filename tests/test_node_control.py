@@ -60,7 +60,7 @@ def test_a_reset_forgets_everything(node: NodeProcess) -> None:
 
 
 def without_requests(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith(("mock_requests_total", "rpc_"))]
+    return [line for line in text.splitlines() if not line.startswith(("mock_listener_requests_total", "rpc_"))]
 
 
 def test_a_reset_takes_another_start(node: NodeProcess) -> None:
@@ -213,7 +213,7 @@ def test_a_result_that_breaks_its_schema_never_leaves(tmp_path: Path, monkeypatc
 
 
 def test_every_call_says_what_it_does_and_the_page_shows_all() -> None:
-    from handbook.macros import control_faults, control_methods
+    from handbook.macros.control import control_faults, control_methods
 
     assert [name for name, handler in control.METHODS.items() if not (handler.__doc__ or "").strip()] == []
     assert control_methods().count("\n| `mock.") == len(control.METHODS)
@@ -239,19 +239,3 @@ def test_a_near_miss_is_in_the_journal_and_not_on_the_wire(
     error = node.control.call("mock.journal")["entries"][-1]["error"]
     assert (near is None) == ("near" not in error)
     assert (near or "") in error.get("near", "") and (not near or near not in str(refused.value))
-
-
-def test_blocks_are_mined_on_a_timer_until_it_is_stopped(node: NodeProcess) -> None:
-    assert node.control.call("mock.mining", {"interval": 1}) == {"height": 0, "interval": 1}
-    deadline = time.monotonic() + 20
-    while (height := node.control.call("mock.status")["height"]) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert height == 2
-    node.control.call("mock.mining", {"interval": 0})
-    stopped = node.control.call("mock.status")["height"]
-    time.sleep(1.3)
-    assert node.control.call("mock.status")["height"] == stopped
-    node.control.call("mock.mining", {"interval": 1})
-    node.control.call("mock.reset")
-    time.sleep(1.3)
-    assert node.control.call("mock.status")["height"] == 0

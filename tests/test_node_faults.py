@@ -167,6 +167,36 @@ def test_a_skewed_clock_is_off_until_the_fault_is_cleared(node: NodeProcess) -> 
     assert injected(node) == {"clock_skew": 1}
 
 
+def test_a_skewed_clock_shows_in_every_call_that_stamps_or_judges_a_time(node: NodeProcess) -> None:
+    """In what is stored, in the journal and in the metric; not in calls that look at no clock."""
+    node.control.call("mock.executor", {"mode": "manual"})
+    node.control.call("mock.fault.add", {"fault": "clock_skew", "seconds": 90})
+    skewed = NEW_YEAR + 90
+    id_ = node.rpc.call(SUBMIT, payload(1))["id"]
+    node.rpc.call("gov.treasury.queue_disbursement", {"id": id_, "current_epoch": 1})
+    node.rpc.call("gov.treasury.rollback_disbursement", {"id": id_, "reason": "skew"})
+    node.control.call("mock.fund", {"counter": 5})
+    node.control.call("mock.tick")
+    node.rpc.call("mempool.stats")
+    with pytest.raises(Refused, match=r"-33\d\d\d"):
+        reading = {"provider_id": "p", "meter_address": "m", "kwh_reading": 1, "timestamp": 1, "nonce": 1}
+        node.rpc.call("energy.submit_reading", reading | {"signature": "00" * 64})
+    node.rpc.call("consensus.difficulty")
+    node.rpc.call("gov.treasury.disbursements")
+    entries = node.control.call("mock.journal")["entries"]
+    struck = [(entry["method"].rpartition(".")[2], entry["faults"]) for entry in entries]
+    assert [name for name, faults in struck if faults == ["clock_skew"]] == [
+        "submit_disbursement", "queue_disbursement", "rollback_disbursement", "fund", "tick", "stats", "submit_reading",
+    ]  # fmt: skip
+    assert {name for name, faults in struck if not faults} == {"executor", "add", "difficulty", "disbursements"}
+    assert injected(node) == {"clock_skew": 7}
+    balance = node.rpc.call("gov.treasury.balance")
+    assert (balance["last_snapshot"]["recorded_at"], balance["executor"]["last_tick_at"]) == (skewed, skewed)
+    status = node.rpc.call("gov.treasury.disbursement", {"id": id_})["disbursement"]["disbursement"]["status"]
+    assert status["RolledBack"]["rolled_back_at"] == skewed
+    assert node.control.call("mock.status")["clock"]["now"] == skewed
+
+
 @pytest.mark.parametrize(
     ("fault", "stored"), [("crash_before_commit", 1), ("crash_after_commit", 2), ("torn_log_line", 1)]
 )
@@ -188,7 +218,7 @@ def test_a_crash_at_a_commit_leaves_what_it_says(tmp_path: Path, fault: str, sto
 
 
 def test_every_kind_is_of_one_sort_and_has_its_test() -> None:
-    assert len(KINDS) == len(CRASH_POINTS) + len(COMMIT_POINTS) + len(STORAGE) + len(WIRE) + 4 + len(SWITCHES) == 29
+    assert len(KINDS) == len(CRASH_POINTS) + len(COMMIT_POINTS) + len(STORAGE) + len(WIRE) + 4 + len(SWITCHES) == 33
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_node_*.py"))
     assert [kind for kind in KINDS if tests.count(f'"{kind}"') == 0] == []
 

@@ -36,7 +36,7 @@ def gate_of(rates: EnergyRates = PLENTY, deviations: set[str] | None = None, deb
     rpc = settings.RpcSettings(**{f: getattr(settings.DEFAULTS, f) for f in settings.DEFAULTS.__struct_fields__})
     if debug:
         rpc = settings.RpcSettings(["localhost"], [], 1_048_576, 5000, True, "secrets/admin.token")
-    return Gate(rpc, rates, NO_LIMIT, Metrics(), deviations or set())
+    return Gate(rpc, rates, NO_LIMIT, Metrics(), (deviations or set()).__contains__)
 
 
 def secret(name: str, token: str) -> None:
@@ -79,10 +79,11 @@ def test_submit_allows_one_call_and_read_sixteen_then_they_ban() -> None:
 
 def test_a_forgotten_client_starts_afresh_and_clear_forgets_all() -> None:
     rates, limits = EnergyRates(1, 1, 1, 1), Limits(ban_seconds=1000, forget_seconds=300)
-    energy = Gate(settings.DEFAULTS, rates, limits, Metrics(), set())
+    energy = Gate(settings.DEFAULTS, rates, limits, Metrics(), set().__contains__)
     assert [True, -32001, -32002, True] == [verdict(energy, "energy.settle", now=at) for at in (0.0, 0.5, 299.0, 302.0)]
     verdict(energy, "energy.settle", now=302.0)
-    energy.clear()
+    for limiter in energy.limiters.values():
+        limiter.restore([], 302.0)
     assert True is verdict(energy, "energy.settle", now=302.0)
 
 

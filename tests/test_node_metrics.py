@@ -113,7 +113,7 @@ def test_an_idle_executor_shows_what_the_node_showed(tmp_path: Path) -> None:
         for _ in range(2):
             assert node.limiter.refuse("127.0.0.1", 0) is None
         shown = shape(render(node))
-        ours = CONTRACT_ONLY | {"mock_events_total", "mock_requests_total"}
+        ours = CONTRACT_ONLY | {"mock_log_events_total", "mock_listener_requests_total"}
         assert {name: seen for name, seen in shown.items() if name not in ours} == expected
         now = samples(node)
         assert now["treasury_executor_last_success_seconds"] == now["treasury_executor_last_tick_seconds"] > NEW_YEAR
@@ -277,7 +277,7 @@ def test_promtool_accepts_a_scrape_with_every_family(node: Node) -> None:
     everything(node)
     assert shape(render(node)).keys() == FAMILIES.keys()
     assert said_of(render(node)) == {}
-    assert said_of(render(node).replace("# HELP mock_events_total", "# HALP")) != {}, "promtool can object"
+    assert said_of(render(node).replace("# HELP mock_log_events_total", "# HALP")) != {}, "promtool can object"
 
 
 def everything(node: Node) -> None:
@@ -368,8 +368,8 @@ def test_the_listener_answers_any_request_and_the_control_listener_is_not_counte
             with urllib.request.urlopen(request, timeout=10) as answer:
                 assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
                 text = answer.read().decode()
-        assert 'mock_requests_total{listener="control"} 3' in text
-        assert 'mock_requests_total{listener="rpc"} 0' in text
+        assert 'mock_listener_requests_total{listener="control"} 3' in text
+        assert 'mock_listener_requests_total{listener="rpc"} 0' in text
         assert not re.search(r"^rpc_", text, re.M), "nobody asked the node itself"
         again = own.rpc.call("metrics")
         assert "rpc_rate_limit_attempt_total 1\n" in again

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from node_process import ask, fresh_node, payload
+from node_process import ask, everything, fresh_node, payload, small_shelves  # noqa: F401  # a fixture
 
 from handbook.node import control, members
 from handbook.node import events as ev
@@ -64,6 +64,8 @@ class Model:
 class Machine(RuleBasedStateMachine):
     """One node in this process. Reverts take the model back as well."""
 
+    keep_all = False
+
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
@@ -75,12 +77,18 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(coins=st.integers(0, 60_000))
     def start(self, coins: int) -> None:
-        self.node = self.open.enter_context(fresh_node(self.directory, treasury_balance=1500, min_fee_per_byte=1))
+        self.node = self.open.enter_context(
+            fresh_node(self.directory, treasury_balance=1500, min_fee_per_byte=1, keep_all=self.keep_all)
+        )
         self.coins("treasury", coins)
         self.node.start_executor("manual")
         self.mine(480)
         self.provider(10_000)
         mock(self.node, "mock.energy", {"provider_id": "energy-0x00000000", "public_key_hex": PUBLIC})
+
+    def open_node(self, **flags: Any) -> None:
+        flags |= {"min_fee_per_byte": 1, "keep_all": self.keep_all}
+        self.node = self.open.enter_context(fresh_node(self.directory, **flags))
 
     def teardown(self) -> None:
         if hasattr(self, "node"):
@@ -217,7 +225,7 @@ class Machine(RuleBasedStateMachine):
         if len(self.kept) < 5:
             id_ = mock(self.node, "mock.snapshot", {})["id"]
             assert id_ not in [kept[0] for kept in self.kept], "a snapshot's id was given twice"
-            self.kept.append((id_, encode_state(self.node.state), deepcopy(self.model)))
+            self.kept.append((id_, everything(self.node), deepcopy(self.model)))
 
     @precondition(lambda self: self.kept)
     @rule(which=st.integers(0, 4))
@@ -227,27 +235,31 @@ class Machine(RuleBasedStateMachine):
         mock(self.node, "mock.revert", {"id": id_})
         self.read = self.node.log.seq
         self.model = deepcopy(model)
-        assert encode_state(self.node.state) == data
+        assert everything(self.node) == data
 
     @rule()
     def restart(self) -> None:
-        before = encode_state(self.node.state)
+        before = everything(self.node)
         self.open.pop_all().close()
-        self.node = self.open.enter_context(fresh_node(self.directory, clock=None, min_fee_per_byte=1))
-        assert encode_state(self.node.state) == before
+        self.node = self.open.enter_context(
+            fresh_node(self.directory, clock=None, min_fee_per_byte=1, keep_all=self.keep_all)
+        )
+        assert everything(self.node) == before
         self.node.start_executor("manual")
 
     @rule()
     def replay(self) -> None:
-        assert encode_state(self.node.log.reload()) == encode_state(self.node.state)
+        before = everything(self.node)
+        self.node.state = self.node.log.reload()
+        assert everything(self.node) == before
 
     @rule()
     def lose_a_commit(self) -> None:
         """A refused commit takes its writes with it and nothing else."""
-        before = encode_state(self.node.state)
+        before = everything(self.node)
         self.node.record(ev.BalanceMoved("Accrual", 1, None, self.node.now()))
         self.node.rebuild()
-        assert encode_state(self.node.state) == before
+        assert everything(self.node) == before
 
     # --- what holds
 
@@ -292,12 +304,39 @@ class Machine(RuleBasedStateMachine):
                 self.model.paid[self.model.intents[event.tx_hash]] += 1
 
 
-@pytest.mark.parametrize(
+class OnPages(Machine):
+    """A node that keeps all, whose objects are on pages after a few calls."""
+
+    keep_all = True
+    paged = 0
+
+    @invariant()
+    def pages(self) -> None:
+        if hasattr(self, "node"):
+            type(self).paged += bool(self.node.state.records.pages)
+
+
+SIZES = pytest.mark.parametrize(
     ("sequences", "steps"), [(50, 40), pytest.param(3000, 60, marks=pytest.mark.long)], ids=["short", "thousands"]
 )
+
+
+@SIZES
 def test_the_invariants_hold_for_any_sequence_of_calls(sequences: int, steps: int) -> None:
+    run(Machine, sequences, steps)
+
+
+@SIZES
+@pytest.mark.usefixtures("small_shelves")
+def test_the_invariants_hold_for_a_node_that_keeps_all(sequences: int, steps: int) -> None:
+    OnPages.paged = 0
+    run(OnPages, sequences, steps)
+    assert OnPages.paged > sequences * 4, "hardly anything was on a page"
+
+
+def run(machine: type[Machine], sequences: int, steps: int) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis leaves it untyped
-        Machine,
+        machine,
         settings=settings(
             max_examples=sequences,
             stateful_step_count=steps,

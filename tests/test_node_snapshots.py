@@ -7,16 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from node_process import NEW_YEAR, NodeProcess, ask, fresh_node, payload
+from node_process import (  # noqa: F401  # small_shelves is a fixture
+    NEW_YEAR,
+    NodeProcess,
+    ask,
+    call,
+    everything,
+    fresh_node,
+    payload,
+    post,
+    small_shelves,
+)
 
 from handbook.control import Refused
 from handbook.node import control, snapshots
-from handbook.node.config import Config
+from handbook.node.config import Config, EnergyRates
 from handbook.node.failure import RpcError, StartFailure
 from handbook.node.gate import Caller
-from handbook.node.log import encode_state
 from handbook.node.node import Node
 
 SUBMIT = "gov.treasury.submit_disbursement"
@@ -41,15 +50,15 @@ def busy(node: Node) -> None:
 def test_a_revert_gives_the_same_bytes_and_goes_on_from_there(tmp_path: Path) -> None:
     with fresh_node(tmp_path) as node:
         busy(node)
-        before = encode_state(node.state)
+        before = everything(node)
         taken = do(node, "mock.snapshot")
         busy(node)
-        assert encode_state(node.state) != before
+        assert everything(node) != before
         do(node, "mock.revert", id=taken["id"])
-        assert encode_state(node.state) == before
+        assert everything(node) == before
         assert ask(node, SUBMIT, payload(1))["result"]["id"] == 4
         do(node, "mock.revert", id=taken["id"])
-        assert encode_state(node.state) == before
+        assert everything(node) == before
 
 
 def test_a_snapshot_and_a_revert_outlive_a_kill(tmp_path: Path) -> None:
@@ -132,14 +141,14 @@ def test_a_dump_moves_a_state_to_another_node(tmp_path: Path) -> None:
     with fresh_node(tmp_path / "a") as node:
         busy(node)
         do(node, "mock.dump", path=str(dump))
-        before = encode_state(node.state)
+        before = everything(node)
         with pytest.raises(RpcError, match="nothing is overwritten"):
             do(node, "mock.dump", path=str(dump))
     with NodeProcess(tmp_path / "b") as own:
         own.control.call("mock.load", {"path": str(dump)})
         own.kill()
     node = Node(Config(data_dir=tmp_path / "b" / "node-data"))
-    after = encode_state(node.state)
+    after = everything(node)
     node.close()
     assert after == before
 
@@ -165,10 +174,53 @@ def test_a_bad_dump_changes_nothing(tmp_path: Path, change: Any, why: str) -> No
         else:
             dump.unlink()
         ask(node, SUBMIT, payload(9))
-        before, events = encode_state(node.state), node.log.seq
+        before, events = everything(node), node.log.seq
         with pytest.raises(RpcError, match=why):
             do(node, "mock.load", path=str(dump))
-        assert (encode_state(node.state), node.log.seq) == (before, events)
+        assert (everything(node), node.log.seq) == (before, events)
+
+
+def answers(own: NodeProcess, count: int) -> list[int]:
+    """HTTP statuses of so many calls, each on a connection of its own."""
+    return [int(own.raw(post(call("consensus.difficulty")))[9:12]) for _ in range(count)]
+
+
+def test_buckets_and_bans_come_back_with_a_snapshot_and_a_dump_and_go_with_a_restart(tmp_path: Path) -> None:
+    env = {"TB_RPC_TOKENS_PER_SEC": "3", "TB_RPC_BAN_SECS": "3000"}
+    (tmp_path / "a").mkdir()
+    with NodeProcess(tmp_path / "a", env) as own:
+        steer = own.control.call
+        fresh = steer("mock.snapshot")["id"]
+        assert answers(own, 30)[-1] == 429
+        banned = steer("mock.snapshot")["id"]
+        steer("mock.dump", {"path": str(tmp_path / "banned.dump")})
+        steer("mock.revert", {"id": fresh})
+        assert answers(own, 1) == [200], "nobody was banned then"
+        steer("mock.revert", {"id": banned})
+        assert answers(own, 2) == [429, 429]
+        steer("mock.reset")
+        assert answers(own, 1) == [200]
+        steer("mock.load", {"path": str(tmp_path / "banned.dump")})
+        assert answers(own, 1) == [429]
+        own.kill()
+    with NodeProcess(tmp_path / "a", env) as own:
+        assert answers(own, 1) == [200], "a restart forgets, as the node does"
+
+
+def test_a_revert_gives_an_energy_limiter_its_tokens_back(tmp_path: Path) -> None:
+    rates = EnergyRates(settle=2, read=1e9, submit=1e9, dispute=1e9)
+
+    def settled(node: Node) -> int:
+        return int(ask(node, "energy.settle", {})["error"]["code"])
+
+    with fresh_node(tmp_path, energy_rates=rates) as node:
+        settled(node)
+        id_ = do(node, "mock.snapshot")["id"]
+        assert do(node, "mock.revert", id=id_)["events"] and settled(node) == -32602
+        while settled(node) != -32002:
+            pass
+        do(node, "mock.revert", id=id_)
+        assert settled(node) == -32602, "one token was left"
 
 
 def test_nothing_is_refused_silently_on_the_wire(tmp_path: Path) -> None:
@@ -189,11 +241,26 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+ANY_ORDER = settings(
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@ANY_ORDER
 @given(steps=STEPS)
 def test_any_order_of_changes_reverts_and_restarts(steps: list[tuple[str, int]], tmp_path_factory: Any) -> None:
-    directory = tmp_path_factory.mktemp("reverts")
-    config = Config(data_dir=directory / "node-data", treasury_balance=1_000_000, clock=NEW_YEAR)
+    in_order(steps, tmp_path_factory.mktemp("reverts"), keep_all=False)
+
+
+@ANY_ORDER
+@pytest.mark.usefixtures("small_shelves")
+@given(steps=STEPS)
+def test_any_order_on_a_node_that_keeps_all(steps: list[tuple[str, int]], tmp_path_factory: Any) -> None:
+    in_order(steps, tmp_path_factory.mktemp("reverts"), keep_all=True)
+
+
+def in_order(steps: list[tuple[str, int]], directory: Path, keep_all: bool) -> None:
+    config = Config(data_dir=directory / "node-data", treasury_balance=1_000_000, clock=NEW_YEAR, keep_all=keep_all)
     node = Node(config)
     taken: list[tuple[int, bytes]] = []
     try:
@@ -205,16 +272,16 @@ def test_any_order_of_changes_reverts_and_restarts(steps: list[tuple[str, int]],
             elif step == "mine":
                 do(node, "mock.mine", blocks=number)
             elif step == "snapshot":
-                taken.append((do(node, "mock.snapshot")["id"], encode_state(node.state)))
+                taken.append((do(node, "mock.snapshot")["id"], everything(node)))
             elif step == "revert" and taken:
                 id_, state = taken[number % len(taken)]
                 do(node, "mock.revert", id=id_)
-                assert encode_state(node.state) == state
+                assert everything(node) == state
             elif step == "restart":
-                before = encode_state(node.state)
+                before = everything(node)
                 node.close()
                 node = Node(config)
-                assert encode_state(node.state) == before
+                assert everything(node) == before
     finally:
         node.close()
     assert len({id_ for id_, _ in taken}) == len(taken)

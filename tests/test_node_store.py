@@ -167,15 +167,22 @@ def test_a_node_that_keeps_all_drops_neither_records_nor_events(
         assert [41, 60] == [min(node.state.records), max(node.state.records)]
 
 
+@pytest.mark.parametrize("keep_all", [False, True])
 @pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.long)])
-def test_no_acknowledged_write_is_lost_or_doubled_when_the_node_is_killed(tmp_path: Path, kills: int) -> None:
+def test_no_acknowledged_write_is_lost_or_doubled_when_the_node_is_killed(
+    tmp_path: Path, kills: int, keep_all: bool
+) -> None:
     acknowledged: dict[int, int] = {}
     checked = 0
     for round_ in range(kills + 1):
-        with NodeProcess(tmp_path, clock=NEW_YEAR) as own:
-            checked += _audit(own, acknowledged, clients=8)
+        with NodeProcess(tmp_path, clock=NEW_YEAR, keep_all=keep_all) as own:
+            checked += _audit(own, acknowledged, 8, 10**9 if keep_all else 1024)
             if round_ == kills:
                 break
+            if keep_all and not round_:  # enough that what comes reaches pages
+                for _ in range(12):
+                    assert own.raw(post(call(SUBMIT, payload(100))) * 100).count(b'"result"') == 100
+                acknowledged |= dict.fromkeys(range(1, 1201), 100)
             clients = [
                 threading.Thread(target=_submit_until_dead, args=(own, acknowledged, round_, n)) for n in range(8)
             ]
@@ -186,10 +193,14 @@ def test_no_acknowledged_write_is_lost_or_doubled_when_the_node_is_killed(tmp_pa
             for client in clients:
                 client.join()
     assert checked >= 20 * kills
+    if keep_all:
+        db = sqlite3.connect(tmp_path / "node-data" / "node.sqlite")
+        assert db.execute("SELECT count(*) FROM page").fetchone()[0] > 0, "too few were stored to reach a page"
+        db.close()
 
 
-def _audit(own: NodeProcess, acknowledged: dict[int, int], clients: int) -> int:
-    """Every acknowledged write is there, unless 1024 later ones pushed it out.
+def _audit(own: NodeProcess, acknowledged: dict[int, int], clients: int, kept_ids: int) -> int:
+    """Every acknowledged write is there, unless so many later ones pushed it out.
 
     At most one more a client, never acknowledged.
     """
@@ -203,7 +214,7 @@ def _audit(own: NodeProcess, acknowledged: dict[int, int], clients: int) -> int:
         if (cursor := page["next_cursor"]) is None:
             break
     assert max(acknowledged) <= max(stored) <= max(acknowledged) + clients
-    kept = {id_: amount for id_, amount in acknowledged.items() if id_ > max(stored) - 1024}
+    kept = {id_: amount for id_, amount in acknowledged.items() if id_ > max(stored) - kept_ids}
     assert kept == {id_: stored.get(id_) for id_ in kept}
     return len(kept)
 

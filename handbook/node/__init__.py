@@ -22,7 +22,9 @@ Bytes come in at the top, and every module imports only from the ones below it:
     energy      the energy market's methods, and config.reload
     liveness    the methods that tell whether a node is alive
     node        the one node: state, log, clock, everything the methods act on
+    miner       how chain time passes
     executor    the treasury executor: lease, tick, crash points
+    records     stored disbursements, as the store gives them back
     breaker     its circuit breaker
     contract    params and results against snippets/openrpc.json
     gate        which call reaches which method: energy limiters, tokens, lists
@@ -42,9 +44,12 @@ Bytes come in at the top, and every module imports only from the ones below it:
     readings    signed meter readings: digest, hash, verification
     chain       the local chain: admission of payments, mining
     snapshots   states kept aside, and states from outside
-    log         the event log in SQLite: append, checkpoint, replay
+    log         the event log in SQLite: append, checkpoint, put away
+    replay      what its file says when it is read back
+    library     pages of shelves, in the log's file
     forks       the chain of a node with peers: which branch wins, what becomes of the loser's payments
     state       the one state, and how an event changes it
+    shelf       objects by number, some in memory, some on pages
     market_state  the energy market's part of it
     events      every kind of change there is
     dependencies  ids that a disbursement waits for

@@ -26,11 +26,8 @@ def fault_add(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     for name in takes:
         if name not in rest and name not in OPTIONAL:
             raise wrong(name, MEMBERS["mock.fault.add"][name].expected, None)
-    if kind in SWITCHES or kind == "clock_skew":
-        if params.get("times"):
-            raise wrong("times", f"no such member for {kind} but 0", params["times"])
-        node.metrics.faults.add(kind)
-        node.faults.struck.append(kind)
+    if (kind in SWITCHES or kind == "clock_skew") and params.get("times"):
+        raise wrong("times", f"no such member for {kind} but 0", params["times"])
     if kind == "clock_skew":
         rest["since"] = node.true_now()
     elif kind in SWITCHES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,11 @@ from handbook.node.node import Node
 from handbook.node.wire import json_reply
 
 LOCAL = Caller()
+SMALL = 20_000
+"""Bytes of a body that strains no build."""
+FATAL = "nesting_fatal"
+UNANSWERED_DEPTH, FATAL_DEPTH = 20_000, 60_000
+"""Nested brackets that build 0ecc756a was seen not to answer, and not to survive."""
 Run = Callable[[Node, str, Any, Caller], Any]
 
 
@@ -45,10 +51,17 @@ class Desk:
         if again is not None:
             caller = caller._replace(counted=True)
         node = self._node
+        if len(body) > SMALL and self._listener == "rpc":
+            _strain(node, body)
         call = envelope.parse(body)
         if call is None:
             unread = self._enter(None, body, again)
+            if FATAL in node.deviations and envelope.depth(body) >= UNANSWERED_DEPTH and node.deviates(FATAL):
+                _failed(unread, None, None, f"fault: {FATAL}")
+                unread.faults = node.faults.claim()
+                return Answer(None, close, unread)
             _failed(unread, -32700, "parse error", None)
+            unread.faults = node.faults.claim()
             return Answer(json_reply(envelope.PARSE_ERROR, close), close, unread)
         entry = None if call.method in self._unlisted else self._enter(call.method, body, again)
         before = node.pending
@@ -87,7 +100,7 @@ class Desk:
         if again is not None and again.entry is not None:
             again.entry.ok, again.entry.code, again.entry.message, again.entry.reason = True, None, None, None
             return again.entry
-        return self._node.journal.add(self._node.now(), self._listener, method, body)
+        return self._node.journal.add(self._node.clock(), self._listener, method, body)
 
     def _undone(self, answer: Answer, fault: Fault) -> Answer:
         code = fault.code if fault.fault == "error" else None
@@ -101,6 +114,14 @@ class Desk:
             if answer.plan.done and answer.plan.done.fault == "drop_answer":
                 answer.data = None
         return answer
+
+
+def _strain(node: Node, body: bytes) -> None:
+    """What a large body does to build 0ecc756a. The time fits the two that were measured: 0.24 s and 11.7 s."""
+    if node.deviates("parse_slow"):
+        time.sleep(0.24 * (envelope.longest_string(body) / 100_000) ** 2.4)
+    if FATAL in node.deviations and envelope.depth(body) >= FATAL_DEPTH:
+        node.crash(FATAL)
 
 
 def _failed(entry: Call | None, code: int | None, message: str | None, reason: str | None) -> None:

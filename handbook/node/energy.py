@@ -327,7 +327,7 @@ def _trade(name: str, handler: Callable[[Node, Params], Params]) -> Callable[[No
     inner = _object(handler)
 
     def guarded(node: Node, params: Any) -> Params:
-        if "energy_rehearsal" in node.deviations:
+        if node.deviates("energy_rehearsal"):
             raise RpcError(-33020, f"{name} blocked: energy market in rehearsal")
         return inner(node, params)
 

@@ -17,6 +17,8 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 _MAYBE_TOO_BIG = re.compile(rb"[0-9]{19}")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
 
 PARSE_ERROR = b'{"error":{"code":-32700,"message":"parse error"},"id":null,"jsonrpc":"2.0"}'
 
@@ -43,6 +45,20 @@ def parse(body: bytes) -> Call | None:
     if _MAYBE_TOO_BIG.search(body) and _too_big(document):
         return None
     return Call(method, document.get("params"), document.get("id"))
+
+
+def depth(body: bytes) -> int:
+    """How deep brackets are nested outside strings, whether or not the rest is JSON."""
+    deepest = now = 0
+    for bracket in _BRACKETS.findall(_STRING.sub(b"", body)):
+        now += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, now)
+    return deepest
+
+
+def longest_string(body: bytes) -> int:
+    """Bytes, quotes included."""
+    return max(map(len, _STRING.findall(body)), default=0)
 
 
 def result(id_: Any, value: Any) -> bytes:

@@ -37,6 +37,14 @@ class Mined(Event, frozen=True, tag="mined"):
     blocks: int
 
 
+class MiningSet(Event, frozen=True, tag="mining"):
+    """How chain time passes: `manual`, `timer` (`blocks` every `interval` seconds) or `auto`."""
+
+    mode: str = "manual"
+    interval: int = 0
+    blocks: int = 0
+
+
 class Funded(Event, frozen=True, tag="funded"):
     """Coins arrived on a chain account; the account exists from then on."""
 
@@ -59,6 +67,12 @@ class StatusSet(Event, frozen=True, tag="status"):
     status: dict[str, Any]
     at: int
     receipts: list[dict[str, Any]] | None = None
+
+
+class ProposalLost(Event, frozen=True, tag="proposal_lost"):
+    """A disbursement was written back after it had been read without its proposal."""
+
+    id: int
 
 
 class BalanceMoved(Event, frozen=True, tag="balance"):
@@ -265,9 +279,11 @@ Kind = (
     | RetentionSet
     | HeightSet
     | Mined
+    | MiningSet
     | Funded
     | Submitted
     | StatusSet
+    | ProposalLost
     | BalanceMoved
     | IntentStaged
     | IntentRemoved

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from handbook.node import chain, forks, lifecycle
+from handbook.node import chain, forks, lifecycle, records
 from handbook.node import events as ev
 from handbook.node.breaker import Breaker
 from handbook.node.dependencies import MAX_MEMO
-from handbook.node.failure import Refused
-from handbook.node.state import Entry, status_name
+from handbook.node.failure import Refused, Unreadable
+from handbook.node.state import BARE_DRAFT, MARKS, Entry, status_name
 
 if TYPE_CHECKING:
     from handbook.node.node import Node
@@ -27,6 +27,10 @@ WAITING = frozenset({"Draft", "Voting", "Queued", "Timelocked"})
 
 RolledBack is not one of them: a cancelled dependency lets them go.
 """
+
+
+PAYABLE = MARKS["Queued"] | MARKS["Timelocked"] | BARE_DRAFT
+"""Marks of what a tick may pay."""
 
 
 class _StorageFailure(Exception):
@@ -58,7 +62,7 @@ class Executor:
         self.tick()
         node = self._node
         if struck := node.faults.claim():
-            node.journal.add(node.now(), "executor", None, b"").faults = struck
+            node.journal.add(node.clock(), "executor", None, b"").faults = struck
         if self.alive:
             self._timer = loop.call_later(self.poll_seconds, self.run, loop)
 
@@ -79,9 +83,9 @@ class Executor:
         except _SigningFailure as failure:
             self._store_error(str(failure), self._snapshot.pending_matured, self._snapshot.staged_intents)
             return f"error: {failure}"
-        except _StorageFailure as failure:
-            self.end(str(failure))
-            return f"ended: {failure}"
+        except (_StorageFailure, Unreadable) as failure:
+            self.end(getattr(failure, "reason", None) or str(failure))
+            return f"ended: {self.ended}"
 
     def end(self, why: str) -> None:
         self.alive, self.ended = False, why
@@ -102,12 +106,12 @@ class Executor:
             return self._early("circuit_breaker_open state=Open")
         counts = {"success": 0, "cancelled": 0}
         pending, error = 0, None
-        for entry in list(state.records.values()):
+        for entry in records.oldest_first(node, PAYABLE):
             if not self._due(entry):
                 continue
             pending += 1
             try:
-                counts[self._pay(entry["disbursement"], now)] += 1
+                counts[self._pay(entry, now)] += 1
             except chain.Rejected as rejected:
                 self._breaker.failed(now)
                 error = str(rejected)
@@ -138,9 +142,10 @@ class Executor:
                 return False
         return True
 
-    def _pay(self, record: dict[str, Any], now: int) -> str:
+    def _pay(self, entry: Entry, now: int) -> str:
         """The payment first, the record after it: a store that refuses now has already let the coins go."""
-        node, state, id_ = self._node, self._node.state, record["id"]
+        node, state, record = self._node, self._node.state, entry["disbursement"]
+        id_ = record["id"]
         intent = state.intents.get(id_)
         if intent is None:
             intent = self._sign(record, now)
@@ -155,14 +160,17 @@ class Executor:
         except chain.Rejected as rejected:
             if not rejected.cancels:
                 raise
-            node.record(*lifecycle.roll_back(state, id_, str(rejected), now), ev.IntentRemoved(id_))
+            cancelled = records.written(node, id_, lifecycle.roll_back(entry, str(rejected), now))
+            node.record(*cancelled, ev.IntentRemoved(id_))
             return "cancelled"
         self._crash("after_submit")
         try:
-            marked, moved = lifecycle.execute(state, id_, intent.tx_hash, [], now)
+            *marked, moved = records.written(
+                node, id_, lifecycle.execute(entry, state.counter, intent.tx_hash, [], now)
+            )
         except Refused as refused:
             raise _StorageFailure(str(refused)) from None
-        node.record(marked)
+        node.record(*marked)
         self._crash("after_mark")
         node.record(moved)
         self._crash("after_event")

@@ -6,6 +6,7 @@ with the first event of its kind. The seed's metrics, which no build sets, are t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from handbook.node.families import FAMILIES
@@ -43,7 +44,8 @@ class Metrics:
     Plain numbers are what every call changes; `gauges` are those without a label, by name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, deviations: Collection[str] = ()) -> None:
+        self._deviations = deviations
         self.clear()
 
     def clear(self) -> None:
@@ -52,7 +54,8 @@ class Metrics:
         self.gauges: dict[str, float] = {}
         self.queued_at: dict[int, int] = {}
         """Of disbursements on their way; one that was queued before a restart has no lag."""
-        self.series = {name: Samples(family) for name, family in FAMILIES.items() if family.kind == "counter"}
+        counters = {name: family for name, family in FAMILIES.items() if family.kind == "counter"}
+        self.series = {name: Samples(family, self._deviations) for name, family in counters.items()}
         self.histograms = {name: Histogram(family) for name, family in FAMILIES.items() if family.buckets}
         self.faults = self.series["mock_faults_injected_total"]
         self.results = self.series["treasury_executor_result_total"]
@@ -71,8 +74,8 @@ def render(node: Node) -> str:
     """The whole scrape, families in alphabetical order. Its cost does not grow with what the node stores."""
     m = node.metrics
     for listener, count in m.requests.items():
-        m.series["mock_requests_total"].set(count, listener)
-    m.series["mock_events_total"].set(m.events)
+        m.series["mock_listener_requests_total"].set(count, listener)
+    m.series["mock_log_events_total"].set(m.events)
     for what, count in {
         "rpc_rate_limit_attempt_total": m.limiter_attempts,
         "rpc_rate_limit_reject_total": m.limiter_rejects,

@@ -39,6 +39,13 @@ class CommitFailed(Exception):
         self.fault = fault
 
 
+class Unreadable(RpcError):
+    """Something stored cannot be read back; `why` is for the journal. The node goes on, as far as it can."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(-32092, "treasury storage error", why)
+
+
 def storage_error(reason: str) -> RpcError:
     return RpcError(-32092, "treasury storage error", reason)
 

@@ -126,7 +126,6 @@ _FAMILIES = (
         labels=(Label("status", STATUSES),),
         from_start=True,
     ),
-    Family("mock_events_total", "counter", "Events in the mock's log.", from_start=True),
     Family(
         "mock_faults_injected_total",
         "counter",
@@ -134,12 +133,13 @@ _FAMILIES = (
         labels=(Label("fault", kept=64),),
     ),
     Family(
-        "mock_requests_total",
+        "mock_listener_requests_total",
         "counter",
         "Requests that the mock answered, by listener.",
         labels=(Label("listener", ("rpc", "control")),),
         from_start=True,
     ),
+    Family("mock_log_events_total", "counter", "Events in the mock's log.", from_start=True),
     Family(
         "oracle_latency_seconds",
         "histogram",

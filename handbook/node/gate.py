@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -117,13 +118,19 @@ def bears(caller: Caller, token: bytes | None) -> bool:
 
 
 class Gate:
-    """`deviations` is the node's own set: what is switched on there counts from the next call."""
+    """`deviates` says what this node does otherwise, by name; what is switched on counts from the next call."""
 
     def __init__(
-        self, settings: RpcSettings, rates: EnergyRates, limits: Limits, metrics: Metrics, deviations: set[str]
+        self,
+        settings: RpcSettings,
+        rates: EnergyRates,
+        limits: Limits,
+        metrics: Metrics,
+        deviates: Callable[[str], bool],
     ) -> None:
-        self._tokens, self._debug, self._deviations = read_tokens(settings), settings.enable_debug, deviations
-        self._limiters = {
+        self._tokens, self._debug = read_tokens(settings), settings.enable_debug
+        self._deviates = deviates
+        self.limiters = {
             name: Limiter(Limits(getattr(rates, name), limits.ban_seconds, limits.forget_seconds), metrics)
             for name in ("read", "submit", "settle", "dispute")
         }
@@ -144,21 +151,16 @@ class Gate:
         elif method in LOOPBACK:
             allowed = is_loopback(caller.peer)
         elif method.startswith(TREASURY):
-            allowed = "treasury_unlisted" not in self._deviations
+            allowed = not self._deviates("treasury_unlisted")
         else:
-            allowed = method not in UNLISTED or "energy_unlisted" not in self._deviations
+            allowed = method not in UNLISTED or not self._deviates("energy_unlisted")
         if not allowed:
             raise RpcError(-32601, "method not found")
         return True
 
-    def clear(self) -> None:
-        """Forgets every client of the energy limiters."""
-        for limiter in self._limiters.values():
-            limiter.clear()
-
     def _admit_energy(self, method: str, caller: Caller, now: float) -> None:
         """The limiter, then the role; both before anything asks whether the method exists."""
-        if not caller.counted and (refusal := self._limiters[CLASSES.get(method, "read")].refuse(caller.peer, now)):
+        if not caller.counted and (refusal := self.limiters[CLASSES.get(method, "read")].refuse(caller.peer, now)):
             raise RpcError(*refusal)
         role, tokens = ROLES.get(method), self._tokens.energy
         if role and tokens and not any([bears(caller, tokens.get(one)) for one in ACCEPTED[role]]):

@@ -12,8 +12,8 @@ from handbook.node.world import run_if_timer, status
 
 
 def snapshot(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """Keeps the state, also through `kill -9`. Journal, metrics and faults are not part of it."""
-    taken: dict[str, Any] = _stored(node, lambda: snapshots.take(node.log, node.state, node.now()))
+    """Keeps the state and the rate limiters' clients, also through `kill -9`; not journal, metrics and faults."""
+    taken: dict[str, Any] = _stored(node, lambda: snapshots.take(node.log, node.whole(), node.clock()))
     return taken
 
 
@@ -33,7 +33,7 @@ def kept(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 def dump(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     """Writes the state to a file of the node's machine; a relative path starts at the node's data directory."""
     path = node.config.data_dir / params["path"]
-    header = _stored(node, lambda: snapshots.dump(node.state, path, node.now()))
+    header = _stored(node, lambda: snapshots.dump(node.log, node.whole(), path, node.clock()))
     return {"bytes": header.size, "crc": header.crc, "path": str(path)}
 
 

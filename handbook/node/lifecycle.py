@@ -1,4 +1,4 @@
-"""What a call or a tick may do to a disbursement: state and arguments in, events out.
+"""What a call or a tick may do to a disbursement: the stored entry and arguments in, events out.
 
 Raises Refused with the store's reason.
 
@@ -13,7 +13,7 @@ from typing import Any
 from handbook.node import events as ev
 from handbook.node.dependencies import MAX_MEMO, ordered
 from handbook.node.failure import Refused
-from handbook.node.state import Entry, State, status_name
+from handbook.node.state import Entry, status_name
 
 MAX_PPM = 1_000_000
 U64_MAX = 2**64 - 1
@@ -107,10 +107,10 @@ def submit(new: int, proposal: dict[str, Any] | None, details: dict[str, Any], n
     ]
 
 
-def advance(state: State, id_: int, epoch: int, now: int) -> list[ev.Event]:
+def advance(entry: Entry, epoch: int, now: int) -> list[ev.Event]:
     """One step at most. A settled or timelocked disbursement stays as it is, which is no error."""
-    record = find(state, id_)["disbursement"]
-    proposal = record["proposal"]
+    record = entry["disbursement"]
+    id_, proposal = record["id"], record["proposal"]
     if proposal is None:
         raise Refused("disbursement missing proposal metadata; cannot advance state")
     ((name, fields),) = record["status"].items()
@@ -129,17 +129,17 @@ def advance(state: State, id_: int, epoch: int, now: int) -> list[ev.Event]:
     return []
 
 
-def execute(state: State, id_: int, tx_hash: str, receipts: list[dict[str, Any]], now: int) -> list[ev.Event]:
+def execute(entry: Entry, counter: int, tx_hash: str, receipts: list[dict[str, Any]], now: int) -> list[ev.Event]:
     """Two events: the state, then the counter. A crash between them is a crash point of the executor."""
-    entry = find(state, id_)
     record, name = entry["disbursement"], status_name(entry)
+    id_ = record["id"]
     if name == "Draft" and record["proposal"] is not None:
         raise Refused(f"disbursement {id_} requires governance approval; advance through voting first")
     if name == "Queued":
         raise Refused(f"disbursement {id_} still timelocked; advance state before execution")
     if name not in ("Draft", "Timelocked"):
         raise Refused(f"cannot execute disbursement {id_} from status {debug(record['status'])}")
-    if state.counter < record["amount"]:
+    if counter < record["amount"]:
         raise Refused(f"treasury balance insufficient for disbursement {id_}")
     return [
         ev.StatusSet(id_, {"Executed": {"executed_at": now, "tx_hash": tx_hash}}, now, receipts),
@@ -147,9 +147,10 @@ def execute(state: State, id_: int, tx_hash: str, receipts: list[dict[str, Any]]
     ]
 
 
-def roll_back(state: State, id_: int, reason: str, now: int) -> list[ev.Event]:
+def roll_back(entry: Entry, reason: str, now: int) -> list[ev.Event]:
     """From every state. A paid one is credited to the counter only: no coins come back."""
-    record = find(state, id_)["disbursement"]
+    record = entry["disbursement"]
+    id_ = record["id"]
     ((name, fields),) = record["status"].items()
     paid = name in ("Executed", "Finalized")
     status = {"prior_tx": fields["tx_hash"] if paid else None, "reason": reason, "rolled_back_at": now}
@@ -157,13 +158,6 @@ def roll_back(state: State, id_: int, reason: str, now: int) -> list[ev.Event]:
         ev.StatusSet(id_, {"RolledBack": status}, now),
         ev.BalanceMoved("Cancelled", record["amount"] if paid else 0, id_, now),
     ]
-
-
-def find(state: State, id_: int) -> Entry:
-    entry = state.records.get(id_)
-    if entry is None:
-        raise Refused(f"unknown treasury disbursement id {id_}")
-    return entry
 
 
 def debug(status: dict[str, Any]) -> str:

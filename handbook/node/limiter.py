@@ -11,6 +11,7 @@ from itertools import islice
 
 from handbook.node.config import Limits
 from handbook.node.exposition import Metrics
+from handbook.node.state import Bucket
 
 RATE_LIMITED = (-32001, "rate limited")
 BANNED = (-32002, "banned")
@@ -57,8 +58,19 @@ class Limiter:
         """What the clients that came last had left after their last call, newest first."""
         return {address: client.tokens for address, client in islice(reversed(self._clients.items()), newest)}
 
-    def clear(self) -> None:
-        self._clients.clear()
+    def buckets(self, now: float) -> list[Bucket]:
+        """What is remembered of every client, in seconds before and after `now`."""
+        return [
+            Bucket(address, client.tokens, now - client.last, client.banned_until and client.banned_until - now)
+            for address, client in self._clients.items()
+        ]
+
+    def restore(self, buckets: list[Bucket], now: float) -> None:
+        """Forgets everybody else. No time has passed for those that come back."""
+        self._clients = {
+            kept.address: _Client(kept.tokens, now - kept.idle, None if kept.banned is None else now + kept.banned)
+            for kept in buckets
+        }
 
     def _sweep(self, now: float) -> None:
         for address in [a for a, c in self._clients.items() if int(now - c.last) > self._limits.forget_seconds]:

@@ -76,6 +76,7 @@ def _clean_lock(node: Node) -> None:
 
 
 def metrics(node: Node, params: Any) -> str:
+    node.deviates("metrics_unset")
     return render(node)
 
 

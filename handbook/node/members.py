@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from handbook.node import miner
 from handbook.node.failure import RpcError
 from handbook.node.faults import KINDS
 from handbook.node.peers import MAX_PEERS
@@ -77,7 +78,9 @@ MEMBERS: dict[str, dict[str, Member]] = {
     "mock.partition": {"peers": _ADDRESSES},
     "mock.peers": {"peers": _ADDRESSES},
     "mock.mine": {"blocks": _whole(1, 1_000_000)},
-    "mock.mining": {"interval": _whole(0, 86_400, required=True)},
+    "mock.mining": {
+        "blocks": _whole(1, 1_000_000), "interval": _whole(0, 86_400), "mode": _one_of(tuple(miner.MODES)),
+    },
     "mock.reset": {
         "clock": _whole(0, 2**40), "executor": _one_of(MODES), "height": _whole(0, MAX_HEIGHT),
         "treasury_balance": _whole(0),

@@ -43,14 +43,14 @@ def run(node: Node, method: str, params: Any, caller: Caller) -> Any:
         return {"status": "ok"}
     handler = METHODS.get(method)
     if handler is None:
-        if not node.aliases or method not in ALIASES:
+        if method not in ALIASES or not _aliased(node):
             raise RpcError(-32601, "method not found")
         method = ALIASES[method]
         handler = METHODS[method]
     if params is None and method not in energy.ABSENT_PARAMS_SEEN:
         params = {}
-    if method == "gov.treasury.disbursements" and node.aliases and type(params) is dict:
-        params = _with_node_status(params)
+    if method == "gov.treasury.disbursements" and type(params) is dict:
+        params = _with_node_status(node, params)
     if not node.contract.params_fit(method, params):
         raise invalid_params()
     result = handler(node, params)
@@ -59,7 +59,12 @@ def run(node: Node, method: str, params: Any, caller: Caller) -> Any:
     return result
 
 
-def _with_node_status(params: dict[str, Any]) -> dict[str, Any]:
+def _with_node_status(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     status = params.get("status")
     known = STATUS_ALIASES.get(status) if isinstance(status, str) else None
-    return {**params, "status": known} if known else params
+    return {**params, "status": known} if known and _aliased(node) else params
+
+
+def _aliased(node: Node) -> bool:
+    """Whether the seed's names are accepted; a build of the node knows none of them."""
+    return node.config.aliases and not node.deviates("aliases_off")

@@ -5,12 +5,13 @@ In memory only: boot id, journal, metrics, faults.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import signal
 import time
 from collections.abc import Callable
+
+import msgspec
 
 from handbook.node import counting, settings
 from handbook.node import events as ev
@@ -26,12 +27,16 @@ from handbook.node.journal import Journal
 from handbook.node.limiter import Limiter
 from handbook.node.lock import lock
 from handbook.node.log import EventLog
+from handbook.node.miner import Miner
 from handbook.node.peers import Peers
-from handbook.node.state import State, apply
+from handbook.node.state import Bucket, State, apply
 from handbook.node.torn import tear
 
 REHEARSAL_IDENTITY = "node-a"
 """Lease holder of an executor that the control listener starts: the node's own default holds a process id."""
+
+TELEMETRY = 1_000_000, 60
+"""Sample rate in parts per million and seconds between compactions, as a start sets them."""
 
 
 class Node:
@@ -49,24 +54,28 @@ class Node:
         self._lock = lock(config.data_dir)
         try:
             self.settings = settings.load(config.data_dir, "config_replaced" in self.deviations)
+            self.log = EventLog(config.data_dir / "node.sqlite")
         except StartFailure:
             self._lock.close()
             raise
-        self.log = EventLog(config.data_dir / "node.sqlite")
         self.state = self.log.state
+        if "torn_refused" in self.deviations and self.state.crashed == "torn_log_line":
+            self.log.db.close()
+            self._lock.close()
+            raise _torn(config)
         self.boot_id = secrets.token_hex(8)
-        self.metrics = Metrics()
+        self.metrics = Metrics(self.deviations)
         self.journal = Journal()
         self.limiter = Limiter(config.limits, self.metrics)
-        self.gate = Gate(self.settings, config.energy_rates, config.limits, self.metrics, self.deviations)
+        self.gate = Gate(self.settings, config.energy_rates, config.limits, self.metrics, self.deviates)
         self.faults = Faults()
         self.peers = Peers(self)
         self.poisoned = False
         """The chain lock: true after `light.latest_header` on an empty chain, until a restart."""
-        self.sample_rate_ppm, self.compaction_secs = 1_000_000, 60
+        self.sample_rate_ppm, self.compaction_secs = TELEMETRY
         """What `telemetry.configure` set; nothing here is sampled."""
         self.executor: Executor | None = None
-        self.miner: asyncio.TimerHandle | None = None
+        self.miner = Miner(self)
         self.on_change: Callable[[], None] = lambda: None
         """Called when the first uncommitted event appears."""
         self._pending: list[ev.Event] = []
@@ -77,11 +86,6 @@ class Node:
         self.commit()
         if config.treasury_executor:
             self.start_executor("timer")
-
-    @property
-    def aliases(self) -> bool:
-        """Whether the seed's names are accepted; a build of the node knows none of them."""
-        return self.config.aliases and "aliases_off" not in self.deviations
 
     @property
     def dirty(self) -> bool:
@@ -98,7 +102,14 @@ class Node:
         return any(type(event) is ev.Submitted for event in self._pending)
 
     def now(self) -> int:
-        """The node's clock in Unix seconds, off by what `clock_skew` says."""
+        """The node's clock in Unix seconds, off by what `clock_skew` says: for times that a call stamps or judges."""
+        now = self.clock()
+        if self.faults.standing and now != self.true_now():
+            self.hit("clock_skew")
+        return now
+
+    def clock(self) -> int:
+        """The same, for showing it: no call is affected."""
         true = self.true_now()
         return max(true + self.faults.skew(true), 0) if self.faults.standing else true
 
@@ -117,12 +128,27 @@ class Node:
             self.faults.struck.append(kind)
         return fault
 
+    def deviates(self, name: str) -> bool:
+        """Whether this node does otherwise than the contract in this; asked where it makes a difference to a call."""
+        if name not in self.deviations:
+            return False
+        self.hit(name)
+        return True
+
+    def hit(self, kind: str) -> None:
+        """Something that stands until it is cleared shows in the call at hand: counted once a call."""
+        if kind not in self.faults.struck:
+            self.metrics.faults.add(kind)
+            self.faults.struck.append(kind)
+
     def record(self, *events: ev.Event) -> None:
         if not self._pending:
             self.on_change()
         for event in events:
             apply(self.state, event)
         self._pending += events
+        if self.state.mempool and (more := self.miner.due()):
+            self.record(*more)
 
     def commit(self) -> None:
         """Stores what was recorded. Raises CommitFailed; then `rebuild` is the only way on."""
@@ -179,7 +205,7 @@ class Node:
         """What killed the process before, into metric and journal: both forgot."""
         if fault := self.state.crashed:
             self.metrics.faults.add(fault)
-            entry = self.journal.add(self.now(), "process", None, b"")
+            entry = self.journal.add(self.clock(), "process", None, b"")
             entry.ok, entry.message, entry.faults = False, "killed by a fault", (fault,)
             self.record(ev.Crashed(""))
 
@@ -187,13 +213,9 @@ class Node:
         """Forgets what was not committed: the state is what the log says."""
         self._pending = []
         self.state = self.log.reload()
+        self.miner.follow()
         if self.executor and self.executor.unstored:
             self.executor.end("treasury storage error")
-
-    def stop_mining(self) -> None:
-        if self.miner:
-            self.miner.cancel()
-        self.miner = None
 
     def restore_deviations(self) -> None:
         """Those of the build."""
@@ -206,28 +228,43 @@ class Node:
         An executor starts anew on it, as after a restart of the node.
         """
         self.commit()
-        state = to(self.log)
-        self.state = state
+        self.state = state = to(self.log)
+        self._limit(state.limiters)
+        state.limiters = {}
         self.poisoned = False
         self.metrics.events += 1
+        self.miner.follow()
         self.peers.own()
         if old := self.executor:
             self.start_executor(old.mode, old.identity, old.lease_seconds, old.poll_seconds)
 
+    def whole(self) -> State:
+        """The state, and what the limiters remember of their clients."""
+        now = time.monotonic()
+        buckets = {name: limiter.buckets(now) for name, limiter in self._limiters().items()}
+        return msgspec.structs.replace(self.state, limiters={name: kept for name, kept in buckets.items() if kept})
+
+    def _limit(self, buckets: dict[str, list[Bucket]]) -> None:
+        now = time.monotonic()
+        for name, limiter in self._limiters().items():
+            limiter.restore(buckets.get(name, []), now)
+
+    def _limiters(self) -> dict[str, Limiter]:
+        return {"rpc": self.limiter, **self.gate.limiters}
+
     def reset(self, balance: int, clock: int | None, height: int, executor: str) -> None:
         """A fresh node in the same process; the boot id stays. Raises CommitFailed."""
         self._pending = []
-        self.log.start_over()
-        self.state = State()
+        self.state = self.log.start_over()
         self.stop_executor()
         self.poisoned = False
         self.faults = Faults()
-        self.stop_mining()
+        self.sample_rate_ppm, self.compaction_secs = TELEMETRY
+        self.miner.follow()
         self.restore_deviations()
         self.metrics.clear()
         self.journal.clear()
-        self.limiter.clear()
-        self.gate.clear()
+        self._limit({})
         self._begin(balance or None, clock)
         if height:
             self.record(ev.HeightSet(height))
@@ -255,7 +292,7 @@ class Node:
 
     def close(self) -> None:
         """An orderly stop. The lease stays, as it does on the node, which is killed by any signal."""
-        self.stop_mining()
+        self.miner.stop()
         self.peers.stop()
         self.stop_executor(keep_lease=True)
         self.log.close(self.state)
@@ -268,3 +305,11 @@ class Node:
             self.record(ev.ClockSet(clock, 0))
         if balance:
             self.record(ev.BalanceMoved("Accrual", balance, None, self.now()))
+
+
+def _torn(config: Config) -> StartFailure:
+    """As build 0ecc756a says it, which has no repair."""
+    hint = "start it once without --build: the contract drops the unfinished write"
+    return StartFailure(
+        f"open db: {config.data_dir}: invalid wal record: unexpected end of input", "expected a whole last line", hint
+    )

@@ -58,7 +58,7 @@ class RpcSite:
 
     def answer(self, connection: Connection, request: Request) -> None:
         node, close = self._node, request.close
-        asked = route(request, node.aliases)
+        asked = route(request, node.config.aliases and "aliases_off" not in node.deviations)
         if asked is None:
             self._now(connection, reply(404, close=True) if close else NOT_FOUND, close)
             return

@@ -2,6 +2,7 @@
 
 Events are numbered and carry a checksum, so what is found is known to be whole. The state is as far as the events go
 without a gap, from the start or from a checkpoint, whichever goes further; events behind a gap are kept beside it.
+A checkpoint or a snapshot that names a page which cannot be read is lost with it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import msgspec
 
 from handbook.node import events as ev
 from handbook.node.failure import StartFailure
+from handbook.node.library import rows_of
 from handbook.node.lock import lock
-from handbook.node.log import EventLog, create, decode_state, encode_state, load
-from handbook.node.state import State, apply
+from handbook.node.log import EventLog
+from handbook.node.replay import create, load
+from handbook.node.state import State, apply, decode_state, encode_state
 
 NAME = "node.sqlite"
 APART = "events-behind-the-gap.jsonl"
@@ -79,16 +82,21 @@ def _salvage(source: Path, scratch: Path) -> Salvaged:
         for seq, body, crc in _rows(old, "event", "seq, body, crc", newest):
             if _whole(body, crc):
                 log.db.execute("INSERT INTO event VALUES (?, ?, ?)", (seq, body.decode(), crc))
+        pages = set()
+        for row, body, crc in _rows(old, "page", "row, body, crc", None):
+            if isinstance(body, bytes) and crc32(body) == crc:
+                log.db.execute("INSERT INTO page VALUES (?, ?, ?)", (row, body, crc))
+                pages.add(row)
         snapshots = lost_snapshots = 0
         for row in _rows(old, "snapshot", "id, at, seq, state, crc", None):
-            if isinstance(row[3], bytes) and crc32(row[3]) == row[4]:
+            if _state(row[3], row[4], pages):
                 log.db.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)", row)
                 snapshots += 1
             else:
                 lost_snapshots += 1
         checkpoints = [(0, encode_state(State()))]
         for seq, blob, crc in _rows(old, "checkpoint", "seq, state, crc", None):
-            if isinstance(blob, bytes) and crc32(blob) == crc:
+            if _state(blob, crc, pages):
                 checkpoints.append((seq, blob))
     found = _rebuild(log, checkpoints, scratch / APART)
     if found is None:
@@ -125,7 +133,7 @@ def _rebuild(log: EventLog, checkpoints: list[tuple[int, bytes]], apart: Path) -
 
 def _replay(log: EventLog, seq: int, blob: bytes) -> tuple[int, State]:
     """How far the events go on from there. A jump goes on where its snapshot is whole."""
-    state = decode_state(blob)
+    state = log.adopt(decode_state(blob))
     for number, body in log.db.execute("SELECT seq, body FROM event WHERE seq > ? ORDER BY seq", (seq,)):
         if number != seq + 1:
             break
@@ -137,7 +145,7 @@ def _replay(log: EventLog, seq: int, blob: bytes) -> tuple[int, State]:
                 row = log.db.execute("SELECT state FROM snapshot WHERE id = ?", (event.snapshot,)).fetchone()
                 if row is None:
                     break
-                state = decode_state(row[0])
+                state = log.adopt(decode_state(row[0]))
             else:
                 apply(state, event)
         except (msgspec.DecodeError, KeyError, ValueError):
@@ -224,6 +232,11 @@ def _rows(db: sqlite3.Connection, table: str, columns: str, newest: int | None) 
         missed = 0 if row else missed + 1
         if row:
             yield row
+
+
+def _state(blob: object, crc: object, pages: set[int]) -> bool:
+    """Whether a checkpoint or snapshot is whole, and so are all its pages."""
+    return isinstance(blob, bytes) and crc32(blob) == crc and rows_of(blob) <= pages
 
 
 def _whole(body: object, crc: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import product
 
 from handbook.node.families import LONGEST_VALUE, OTHER, Family, Label
@@ -12,8 +12,8 @@ from handbook.node.families import LONGEST_VALUE, OTHER, Family, Label
 class Samples:
     """A counter or gauge. `values` is by the label part of the line: `{status="draft"}`, or nothing."""
 
-    def __init__(self, family: Family) -> None:
-        self.family = family
+    def __init__(self, family: Family, deviations: Collection[str] = ()) -> None:
+        self.family, self._deviations = family, deviations
         self.values: dict[str, float] = {}
         self._parts: dict[tuple[str, ...], str] = {}
         """Only of values that are kept, so that what a caller types cannot make it grow."""
@@ -37,6 +37,8 @@ class Samples:
         part = self._parts.get(values)
         if part is None:
             labels = self.family.labels
+            if "labels_unbounded" in self._deviations:
+                return part_of(labels, values)
             kept = tuple(
                 _bounded(value, label, seen) for value, label, seen in zip(values, labels, self._kept, strict=True)
             )

@@ -23,20 +23,38 @@ from handbook.node.wire import FRESH_SECONDS, MAX_BODY, Connection, Site, close_
 
 BACKLOG = 1024
 OPEN_FILES = 65_536
+ACCEPT_SECONDS = 0.05
+"""How often build 0ecc756a looks for the next client of its metrics listener."""
 
 
 class MetricsSite:
-    """Every request gets the metrics, whatever its verb or path, as on the node."""
+    """Every request gets the metrics, whatever its verb or path, as on the node.
 
-    max_body, fresh_seconds = MAX_BODY, FRESH_SECONDS
+    `connections` are those of all listeners.
+    """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    max_body = MAX_BODY
+
+    def __init__(self, node: Node, connections: set[Connection]) -> None:
+        self._node, self._connections = node, connections
+
+    @property
+    def fresh_seconds(self) -> float:
+        return float("inf") if "metrics_serial" in self._node.deviations else FRESH_SECONDS
 
     def answer(self, connection: Connection, request: Request) -> None:
+        if "metrics_serial" in self._node.deviations and self._waits(connection):
+            connection.hold(ACCEPT_SECONDS, lambda: self.answer(connection, request))
+            return
         text = render(self._node).encode()
         data = reply(200, text, request.close, content_type="text/plain; charset=utf-8")
         connection.reply(data, request.close)
+
+    def _waits(self, connection: Connection) -> bool:
+        """For a client that connected before and is still silent."""
+        return not connection.transport.is_closing() and any(
+            other.silent and other.site is self and other.number < connection.number for other in self._connections
+        )
 
     def drop(self, connection: Connection) -> None:
         connection.drop()
@@ -73,7 +91,7 @@ async def _serve(node: Node) -> None:
     if config.control_addr:
         sites.insert(0, ("control", "--control-addr", config.control_addr, ControlSite(node, batch)))
     if config.metrics_addr:
-        sites.insert(0, ("metrics", "--metrics-addr", config.metrics_addr, MetricsSite(node)))
+        sites.insert(0, ("metrics", "--metrics-addr", config.metrics_addr, MetricsSite(node, connections)))
     servers = []
     for name, flag, where, site in sites:
         server, bound = await _listen(loop, flag, where, site, connections)
@@ -81,10 +99,11 @@ async def _serve(node: Node) -> None:
         if name == "control":
             node.peers.start(bound)
         print(f"{name} listening on {bound}", flush=True)
+    node.miner.start(loop)
     if node.executor:
         node.executor.run(loop)
     loop.call_later(0.05, node.contract.warm)
-    loop.call_soon(_watch, loop, connections, node)
+    loop.call_soon(_watch, loop, connections)
     gc.enable()
     gc.collect()
     gc.freeze()
@@ -113,11 +132,9 @@ async def _listen(
     return server, f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}"
 
 
-def _watch(loop: asyncio.AbstractEventLoop, connections: set[Connection], node: Node) -> None:
+def _watch(loop: asyncio.AbstractEventLoop, connections: set[Connection]) -> None:
     close_late(connections, loop.time())
-    if node.state.keep_all:
-        gc.freeze()  # what grows for ever is not looked through again and again
-    loop.call_later(0.5, _watch, loop, connections, node)
+    loop.call_later(0.5, _watch, loop, connections)
 
 
 def _allow_open_files() -> None:

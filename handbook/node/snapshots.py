@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zlib import crc32
 
 import msgspec
 
 from handbook.node import events as ev
-from handbook.node.failure import CommitFailed
-from handbook.node.log import EventLog, decode_state, encode_state
-from handbook.node.state import State
+from handbook.node.failure import CommitFailed, Unreadable
+from handbook.node.log import EventLog
+from handbook.node.shelf import Shelf
+from handbook.node.state import State, decode_state, encode_state
 
 LIMIT = 100
-"""Snapshots that are kept at a time; each holds the whole state, 1 MB or so with every record the node keeps."""
+"""Snapshots that are kept at a time; each holds what the state has in memory, 1 MB or so with 1024 records."""
 KIND = "the-block mock node state"
 DUMP_FORMAT = 1
 
@@ -30,13 +32,17 @@ class Unusable(Exception):
 
 
 class Header(msgspec.Struct):
-    """First line of a dump; the second is the state, whose CRC-32 and size in bytes stand here."""
+    """First line of a dump; the second is the state, whose CRC-32 and size in bytes stand here.
+
+    As many more lines follow as the state has pages: a CRC-32 in hexadecimal, a space, the page's objects.
+    """
 
     kind: str
     format: int
     at: int
     crc: int
     size: int
+    pages: int = 0
 
 
 def take(log: EventLog, state: State, at: int) -> dict[str, Any]:
@@ -73,16 +79,24 @@ def revert(log: EventLog, id_: int) -> State:
     return state
 
 
-def dump(state: State, path: Path, at: int) -> Header:
+def dump(log: EventLog, state: State, path: Path, at: int) -> Header:
     """Writes the state where no file is yet. Raises Unusable."""
-    blob = encode_state(state)
-    header = Header(KIND, DUMP_FORMAT, at, crc32(blob), len(blob))
+    numbers: dict[int, int] = {}
+    blob = encode_state(_renumbered(state, lambda row: numbers.setdefault(row, len(numbers) + 1)))
+    header = Header(KIND, DUMP_FORMAT, at, crc32(blob), len(blob), len(numbers))
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         if path.exists():
             raise Unusable(f"{path} is there already (hint: choose another name, nothing is overwritten)")
-        scratch.write_bytes(msgspec.json.encode(header) + b"\n" + blob + b"\n")
+        with scratch.open("wb") as file:
+            file.write(msgspec.json.encode(header) + b"\n" + blob + b"\n")
+            for row in numbers:
+                page = log.library.text(row)
+                file.write(b"%08x %b\n" % (crc32(page), page))
         os.replace(scratch, path)
+    except Unreadable as error:
+        scratch.unlink(missing_ok=True)
+        raise Unusable(f"{log.path}: {error.reason} (expected every page to be readable)") from None
     except OSError as error:
         scratch.unlink(missing_ok=True)
         raise Unusable(f"{path}: {error.strerror} (expected a file that can be written)") from None
@@ -92,23 +106,56 @@ def dump(state: State, path: Path, at: int) -> Header:
 def load(log: EventLog, path: Path) -> State:
     """The state of a dump, committed. Raises CommitFailed, Unusable."""
     try:
-        first, _, rest = path.read_bytes().partition(b"\n")
-        header = msgspec.json.decode(first, type=Header)
+        with path.open("rb") as file:
+            header, state = _head(path, file)
+            rows: dict[int, int] = {}
+
+            def bring() -> None:
+                for number in range(1, header.pages + 1):
+                    rows[number] = log.library.write(_page(path, number, file.readline()))
+                fitted = _renumbered(state, rows.__getitem__)
+                state.records.pages, state.snapshots.pages = fitted.records.pages, fitted.snapshots.pages
+
+            log.jump(ev.Loaded(header.crc), state, bring)
     except OSError as error:
         raise Unusable(f"{path}: {error.strerror} (expected a file that mock.dump wrote)") from None
+    except KeyError as error:
+        raise Unusable(f"{path}:2: page {error} is named (expected {header.pages} pages)") from None
+    return state
+
+
+def _head(path: Path, file: BinaryIO) -> tuple[Header, State]:
+    try:
+        header = msgspec.json.decode(file.readline(), type=Header)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unusable(f"{path}:1: not a dump (expected a file that mock.dump wrote)") from None
     if header.kind != KIND or header.format != DUMP_FORMAT:
         raise Unusable(f"{path}:1: {header.kind}, format {header.format} (expected {KIND}, format {DUMP_FORMAT})")
-    blob = rest[: header.size]
+    blob = file.read(header.size)
     if len(blob) != header.size or crc32(blob) != header.crc:
         raise Unusable(f"{path}:2: cut off or changed (expected {header.size} bytes with checksum {header.crc})")
+    file.readline()
     try:
-        state = decode_state(blob)
+        return header, decode_state(blob)
     except msgspec.DecodeError as error:
         raise Unusable(f"{path}:2: {error} (expected the state of a mock node of this version)") from None
-    log.jump(ev.Loaded(header.crc), state)
-    return state
+
+
+def _page(path: Path, number: int, line: bytes) -> list[Any]:
+    crc, _, page = line.removesuffix(b"\n").partition(b" ")
+    if crc != b"%08x" % crc32(page):
+        raise Unusable(f"{path}:{number + 2}: cut off or changed (expected a page with its checksum)")
+    return msgspec.json.decode(page, type=list[Any])
+
+
+def _renumbered(state: State, new: Callable[[int], int]) -> State:
+    """The state with other numbers for its pages; those of records come first."""
+
+    def renumber(shelf: Shelf) -> Shelf:
+        pages = {block: msgspec.structs.replace(page, row=new(page.row)) for block, page in shelf.pages.items()}
+        return Shelf(shelf.hot, pages)
+
+    return msgspec.structs.replace(state, records=renumber(state.records), snapshots=renumber(state.snapshots))
 
 
 def _blob(log: EventLog, id_: int) -> bytes:

@@ -3,8 +3,8 @@
 `apply` is the only writer: replaying the log gives the same state.
 
 Disbursements and balance snapshots are kept in the wire's own shape, members in alphabetical order, and are never
-changed in place. Ids of both are contiguous: the oldest are dropped past the retention limits, the next id is the
-highest plus one.
+changed in place. Ids of both are contiguous: the oldest are dropped past the retention limits, or put on pages by a
+node that keeps all; the next id is the highest plus one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 from handbook.node import dependencies, forks, market_state
 from handbook.node import events as ev
+from handbook.node.shelf import Shelf, decoded, encodable
 
 EPOCH_BLOCKS = 120
 MAX_RECORDS = 1024
@@ -27,18 +28,38 @@ Entry = dict[str, Any]
 """`{"deps": […], "disbursement": {…}}`, as the list and get methods answer it."""
 
 
+BARE_DRAFT = 2
+MARKS = {
+    name: 1 << bit
+    for bit, name in enumerate(("Draft", "Voting", "Queued", "Timelocked", "Executed", "Finalized", "RolledBack"), 2)
+}
+"""What a page of records says about those on it: a bit for each state, and one for drafts without a proposal."""
+
+
+class Bucket(msgspec.Struct, frozen=True, array_like=True):
+    """A client of a rate limiter: its tokens `idle` seconds ago, and for how many seconds a ban still lasts, if any."""
+
+    address: str
+    tokens: float
+    idle: float
+    banned: float | None
+
+
 class State(msgspec.Struct):
     """Everything that survives a restart."""
 
     frozen: int | None = None
     offset: int = 0
     height: int = 0
+    mining: ev.MiningSet = ev.MiningSet()
     accounts: dict[str, forks.Account] = {}
     mempool: list[ev.Admitted] = []
-    records: dict[int, Entry] = {}
+    records: Shelf = msgspec.field(default_factory=Shelf)
+    """Of `Entry`, by id."""
     last_id: int = 0
     counter: int = 0
-    snapshots: dict[int, dict[str, Any]] = {}
+    snapshots: Shelf = msgspec.field(default_factory=Shelf)
+    """Of the balance, by id."""
     last_snapshot: int = 0
     intents: dict[int, ev.IntentStaged] = {}
     lease: ev.LeaseSet | None = None
@@ -52,6 +73,8 @@ class State(msgspec.Struct):
     """The mock's own: no retention limit holds."""
     random_seed: int = 0
     crashed: str = ""
+    limiters: dict[str, list[Bucket]] = {}
+    """Filled in a snapshot and a dump only: as on the node, a restart forgets who called how often."""
     statuses: dict[str, int] = {}
     """How many stored disbursements are in each state: counted as they change, so that a scrape need not look."""
 
@@ -65,9 +88,18 @@ class State(msgspec.Struct):
         return self.height // EPOCH_BLOCKS
 
 
+encode_state = msgspec.json.Encoder(enc_hook=encodable).encode
+decode_state = msgspec.json.Decoder(State, dec_hook=decoded).decode
+
+
 def status_name(entry: Entry) -> str:
     name: str = next(iter(entry["disbursement"]["status"]))
     return name
+
+
+def marks(entry: Entry) -> int:
+    name = status_name(entry)
+    return MARKS[name] | (BARE_DRAFT if name == "Draft" and entry["disbursement"]["proposal"] is None else 0)
 
 
 def apply(state: State, event: ev.Event) -> None:
@@ -81,17 +113,16 @@ def _clock(state: State, event: ev.ClockSet) -> None:
 def _retention(state: State, event: ev.RetentionSet) -> None:
     state.keep_all = event.all
     if not event.all:
-        for id_ in range(state.last_id - len(state.records) + 1, state.last_id - MAX_RECORDS + 1):
-            state.statuses[status_name(state.records.pop(id_))] -= 1
-        for id_ in range(state.last_snapshot - len(state.snapshots) + 1, state.last_snapshot - MAX_SNAPSHOTS + 1):
-            del state.snapshots[id_]
+        state.records.keep(range(max(state.last_id - MAX_RECORDS, 0) + 1, state.last_id + 1))
+        state.statuses = dict(Counter(status_name(entry) for entry in state.records.values()))
+        state.snapshots.keep(range(max(state.last_snapshot - MAX_SNAPSHOTS, 0) + 1, state.last_snapshot + 1))
         for id_ in list(state.intents)[: max(len(state.intents) - MAX_INTENTS, 0)]:
             del state.intents[id_]
 
 
-def _drop(state: State, kept: dict[int, Entry], id_: int) -> Entry | None:
+def _drop(state: State, kept: Shelf, id_: int) -> Any:
     """What the node's retention lets go of, if it holds."""
-    return None if state.keep_all else kept.pop(id_, None)
+    return None if state.keep_all else kept.pop(id_)
 
 
 def _height(state: State, event: ev.HeightSet) -> None:
@@ -107,6 +138,10 @@ def _mined(state: State, event: ev.Mined) -> None:
         for payment in payments:
             forks.pay(state.accounts, payment)
     market_state.drain(state.energy)
+
+
+def _mining(state: State, event: ev.MiningSet) -> None:
+    state.mining = event
 
 
 def _funded(state: State, event: ev.Funded) -> None:
@@ -145,6 +180,12 @@ def _status(state: State, event: ev.StatusSet) -> None:
     if event.receipts is not None:
         changed["receipts"] = event.receipts
     state.records[event.id] = {"deps": entry["deps"], "disbursement": changed}
+
+
+def _proposal_lost(state: State, event: ev.ProposalLost) -> None:
+    record = state.records[event.id]["disbursement"]
+    deps = dependencies.from_memo(record["memo"])
+    state.records[event.id] = {"deps": deps, "disbursement": {**record, "proposal": None}}
 
 
 def _enter(state: State, name: str, left: Entry | None) -> None:
@@ -223,9 +264,11 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.RetentionSet: _retention,
     ev.HeightSet: _height,
     ev.Mined: _mined,
+    ev.MiningSet: _mining,
     ev.Funded: _funded,
     ev.Submitted: _submitted,
     ev.StatusSet: _status,
+    ev.ProposalLost: _proposal_lost,
     ev.BalanceMoved: _balance,
     ev.IntentStaged: _intent,
     ev.IntentRemoved: _intent_removed,

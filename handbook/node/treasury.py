@@ -5,16 +5,19 @@ Params have passed the contract; `-32092` hides its reason from the caller, not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from handbook.node import events as ev
-from handbook.node import lifecycle
+from handbook.node import lifecycle, records
 from handbook.node.failure import Refused, RpcError, storage_error
 from handbook.node.lifecycle import whole
 from handbook.node.node import Node
-from handbook.node.state import Entry, State
+from handbook.node.shelf import ANY
+from handbook.node.state import MARKS, Entry, State
 
+OVERWRITTEN = "submits_overwritten"
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 _GROUPS = {
@@ -36,7 +39,7 @@ _RANGES = ("epoch", "amount", "created_at", "status_ts")
 def disbursements(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     limit, matches = _limit(params), _matcher(params)
     found: list[Entry] = []
-    for entry in _newest_first(node.state, params.get("cursor")):
+    for entry in records.newest_first(node, _start(node.state, params.get("cursor")), _wanted(params)):
         if matches(entry):
             if len(found) == limit:
                 return {"disbursements": found, "next_cursor": found[-1]["disbursement"]["id"]}
@@ -46,7 +49,7 @@ def disbursements(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 def disbursement(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     id_ = whole(params["id"])
-    entry = node.state.records.get(id_)
+    entry = records.get(node, id_)
     if entry is None:
         raise RpcError(-32001, f"disbursement {id_} not found")
     return {"disbursement": entry}
@@ -58,9 +61,9 @@ def submit_disbursement(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     details = lifecycle.details_from(payload.get("disbursement") or {})
     if reason := lifecycle.why_invalid(proposal, details):
         raise RpcError(-32600, f"disbursement validation failed: {reason}")
-    now, stored = node.now(), None if "proposal_lost" in node.deviations else proposal
-    new = node.state.last_id + (0 if "submits_overwritten" in node.deviations and node.submits_waiting else 1)
-    submitted, moved = lifecycle.submit(new, stored, details, now)
+    now = node.now()
+    overwrites = OVERWRITTEN in node.deviations and node.submits_waiting and node.deviates(OVERWRITTEN)
+    submitted, moved = lifecycle.submit(node.state.last_id + (not overwrites), proposal, details, now)
     node.record(submitted)
     if node.strike("history_unwritten"):
         raise storage_error("fault: history_unwritten")
@@ -72,21 +75,21 @@ def queue_disbursement(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     """An epoch of exactly 0 asks for the chain's own; leaving it out means epoch 1."""
     id_ = whole(params["id"])
     epoch = whole(params.get("current_epoch", 1)) or node.state.epoch
-    _change(node, lifecycle.advance, id_, epoch, node.now())
-    status = lifecycle.find(node.state, id_)["disbursement"]["status"]
+    _change(node, id_, lambda entry: lifecycle.advance(entry, epoch, node.now()))
+    status = node.state.records[id_]["disbursement"]["status"]
     return {"message": f"disbursement {id_} advanced to {lifecycle.debug(status)}", "ok": True}
 
 
 def execute_disbursement(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     """Books a payment that somebody made: no transaction is created or looked up."""
-    id_, tx_hash = whole(params["id"]), params["tx_hash"]
-    _change(node, lifecycle.execute, id_, tx_hash, lifecycle.receipts_from(params["receipts"]), node.now())
+    id_, tx_hash, receipts = whole(params["id"]), params["tx_hash"], lifecycle.receipts_from(params["receipts"])
+    _change(node, id_, lambda entry: lifecycle.execute(entry, node.state.counter, tx_hash, receipts, node.now()))
     return {"message": f"disbursement {id_} executed: {tx_hash}", "ok": True}
 
 
 def rollback_disbursement(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     id_ = whole(params["id"])
-    _change(node, lifecycle.roll_back, id_, params["reason"], node.now())
+    _change(node, id_, lambda entry: lifecycle.roll_back(entry, params["reason"], node.now()))
     return {"message": f"disbursement {id_} cancelled", "ok": True}
 
 
@@ -104,12 +107,10 @@ def balance_history(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     start = state.last_snapshot
     if (cursor := params.get("cursor")) is not None:
         start = min(start, whole(cursor) - 1)
-    oldest = state.last_snapshot - len(state.snapshots) + 1
-    stop = max(start - limit, oldest - 1)
-    page = [state.snapshots[id_] for id_ in range(start, stop, -1)]
+    page = list(islice(state.snapshots.descending(start), limit))
     return {
         "current_balance": state.counter,
-        "next_cursor": page[-1]["id"] if page and stop >= oldest else None,
+        "next_cursor": page[-1]["id"] if page and page[-1]["id"] - 1 in state.snapshots else None,
         "snapshots": page,
     }
 
@@ -135,9 +136,9 @@ def executor_snapshot(state: State) -> dict[str, Any] | None:
     }
 
 
-def _change(node: Node, rule: Callable[..., list[ev.Event]], *arguments: Any) -> None:
+def _change(node: Node, id_: int, rule: Callable[[Entry], list[ev.Event]]) -> None:
     try:
-        events = rule(node.state, *arguments)
+        events = records.written(node, id_, rule(records.find(node, id_)))
     except Refused as refused:
         raise storage_error(str(refused)) from None
     if events:
@@ -148,16 +149,24 @@ def _limit(params: dict[str, Any]) -> int:
     return min(whole(params.get("limit", 0)) or DEFAULT_LIMIT, MAX_LIMIT)
 
 
-def _newest_first(state: State, cursor: int | float | None) -> Iterator[Entry]:
-    start = state.last_id if cursor is None else min(state.last_id, whole(cursor) - 1)
-    for id_ in range(start, state.last_id - len(state.records), -1):
-        yield state.records[id_]
+def _start(state: State, cursor: int | float | None) -> int:
+    return state.last_id if cursor is None else min(state.last_id, whole(cursor) - 1)
+
+
+def _states(params: dict[str, Any]) -> frozenset[str] | None:
+    wanted = params.get("status")
+    return None if wanted is None else _GROUPS.get(wanted, frozenset({wanted}))
+
+
+def _wanted(params: dict[str, Any]) -> int:
+    """Marks of the pages that can hold what is asked for."""
+    states = _states(params)
+    return ANY if states is None else sum(MARKS[name] for name in states)
 
 
 def _matcher(params: dict[str, Any]) -> Callable[[Entry], bool]:
     """A filter over entries. An absent or null member filters nothing."""
-    wanted = params.get("status")
-    states = _GROUPS.get(wanted, frozenset({wanted})) if wanted is not None else None
+    states = _states(params)
     destination = params.get("destination")
     lowered = _ascii_lower(destination) if destination is not None else None
     bounds = [

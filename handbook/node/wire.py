@@ -11,6 +11,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
+from itertools import count
 from typing import Protocol, cast
 
 from handbook.node.parser import Parser, Request
@@ -25,6 +26,10 @@ The next look at it starts its 90 s, so no answer asks for the time.
 """
 
 
+_numbers = count()
+"""Of connections, in the order in which they were accepted."""
+
+
 class Site(Protocol):
     """Answers requests: calls `connection.reply` once per request, now or later, or `connection.drop`.
 
@@ -32,7 +37,9 @@ class Site(Protocol):
     """
 
     max_body: int
-    fresh_seconds: float
+
+    @property
+    def fresh_seconds(self) -> float: ...
 
     def answer(self, connection: Connection, request: Request) -> None: ...
 
@@ -48,17 +55,20 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(self, site: Site, connections: set[Connection]) -> None:
-        self._site, self._all = site, connections
+        self.site, self._all = site, connections
         self._parser = Parser(self, site.max_body)
         self._asked: deque[Request | None] = deque()
         self._behind: deque[Callable[[], None]] = deque()
         self.busy = self._full = self._deaf = False
+        self.number = next(_numbers)
+        self.silent = True
+        """Until it has sent its first whole request."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._parser.peer = peer[0] if peer else ""
-        self.deadline = asyncio.get_running_loop().time() + self._site.fresh_seconds
+        self.deadline = asyncio.get_running_loop().time() + self.site.fresh_seconds
         self._all.add(self)
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -79,18 +89,19 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def ask(self, request: Request) -> None:
+        self.silent = False
         if self.transport.is_closing():
             return
         if self.busy or self._full:
             self._wait(request)
         else:
-            self._site.answer(self, request)
+            self.site.answer(self, request)
 
     def refuse(self) -> None:
         if self._asked:
             self._wait(None)
         else:
-            self._site.drop(self)
+            self.site.drop(self)
 
     def _wait(self, request: Request | None) -> None:
         self._asked.append(request)
@@ -112,9 +123,9 @@ class Connection(asyncio.Protocol):
         while asked and not (self.busy or self._full or self.transport.is_closing()):
             request = asked.popleft()
             if request is None:
-                self._site.drop(self)
+                self.site.drop(self)
             else:
-                self._site.answer(self, request)
+                self.site.answer(self, request)
         self._listen()
 
     def drop(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from handbook.node import events as ev
+from handbook.node import miner
 from handbook.node.breaking import rehearse
 from handbook.node.failure import CommitFailed, RpcError
 from handbook.node.market_state import MAX_PROVIDERS
@@ -86,17 +87,23 @@ def mine(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def mining(node: Node, params: dict[str, Any]) -> dict[str, Any]:
-    """Mines a block every `interval` seconds of real time; 0 stops. A restart and mock.reset stop it too."""
-    node.stop_mining()
-    if interval := params["interval"]:
-        loop = asyncio.get_running_loop()
+    """Says how chain time passes, also after a restart: `manual`, `timer` or `auto`. Without params it shows.
 
-        def mine_one() -> None:
-            node.record(ev.Mined(1))
-            node.miner = loop.call_later(interval, mine_one)
-
-        node.miner = loop.call_later(interval, mine_one)
-    return {"height": node.state.height, "interval": interval}
+    An `interval` alone asks for a timer, or for none if it is 0.
+    """
+    if params:
+        interval = params.get("interval", 0)
+        mode = params.get("mode", miner.TIMER if interval else miner.MANUAL)
+        if mode == miner.TIMER and not interval:
+            raise wrong("interval", "an integer from 1 to 86400 beside mode timer", params.get("interval"))
+        if mode != miner.TIMER and (stray := next((one for one in ("interval", "blocks") if params.get(one)), None)):
+            raise wrong(stray, f"no such member beside mode {mode}", params[stray])
+        wanted = ev.MiningSet(mode, interval, params.get("blocks", 1)) if interval else ev.MiningSet(mode)
+        if wanted != node.state.mining:
+            node.record(wanted)
+            node.miner.follow()
+    found = node.state.mining
+    return {"blocks": found.blocks, "height": node.state.height, "interval": found.interval, "mode": found.mode}
 
 
 def fund(node: Node, params: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +174,7 @@ def energy(node: Node, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _clock(node: Node) -> dict[str, Any]:
-    return {"frozen": node.state.frozen is not None, "now": node.now()}
+    return {"frozen": node.state.frozen is not None, "now": node.clock()}
 
 
 def run_if_timer(node: Node, mode: str) -> None:

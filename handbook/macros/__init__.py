@@ -1,0 +1,79 @@
+"""What pages draw from facts: a line `{{ name("argument") }}`, alone and outside fences, becomes Markdown.
+
+A module of this package is loaded when a page first calls what is in it.
+"""
+
+from __future__ import annotations
+
+import ast
+import pkgutil
+import re
+from difflib import get_close_matches
+from typing import Any
+
+CALL = re.compile(r"^\{\{ *(\w+\(.*\)) *\}\}[ \t]*$")
+"""A macro line; the group is the call."""
+MACROS = {
+    "any_call_errors": "handbook.macros.errors:any_call_errors",
+    "error_sections": "handbook.macros.errors:error_sections",
+    "limiter_table": "handbook.macros.methods:limiter_table",
+    "method_body": "handbook.macros.method:method_body",
+    "method_head": "handbook.macros.method:method_head",
+    "method_table": "handbook.macros.methods:method_table",
+    "control_faults": "handbook.macros.control:control_faults",
+    "control_methods": "handbook.macros.control:control_methods",
+    "deviation_overview": "handbook.macros.deviations:deviation_overview",
+    "deviation_table": "handbook.macros.deviations:deviation_table",
+    "retired_table": "handbook.macros.retired:retired_table",
+    "runbook_table": "handbook.macros.runbooks:runbook_table",
+    "threshold_table": "handbook.macros.thresholds:threshold_table",
+    "threshold_pictures": "handbook.macros.thresholds:threshold_pictures",
+    "incident_table": "handbook.macros.thresholds:incident_table",
+}
+"""By name, the function that draws it. It takes literals and returns Markdown."""
+
+
+class MacroError(Exception):
+    """A call that draws nothing; raised by macros too, for an argument that names nothing."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+def define_env(env: Any) -> None:
+    """Called by mkdocs-macros with its environment: the site draws with what the engine reads pages by."""
+    for name, place in MACROS.items():
+        env.macro(pkgutil.resolve_name(place), name)
+
+
+def draw(call: str) -> str:
+    """The Markdown of `name("argument")`. Raises MacroError."""
+    name, args = parse(call)
+    if name not in MACROS:
+        near = get_close_matches(name, MACROS, 1)
+        raise MacroError(f"no macro {name!r}", f"meant {near[0]}?" if near else f"one of {', '.join(MACROS)}")
+    macro = pkgutil.resolve_name(MACROS[name])
+    try:
+        drawn: str = macro(*args)
+    except TypeError as error:
+        if error.__traceback__ and error.__traceback__.tb_next:
+            raise  # a defect inside the macro
+        raise MacroError(str(error)) from None
+    return drawn
+
+
+def parse(call: str) -> tuple[str, list[Any]]:
+    """Name and arguments. Raises MacroError."""
+    try:
+        node = ast.parse(call, mode="eval").body
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.keywords:
+            raise ValueError
+        return node.func.id, [ast.literal_eval(arg) for arg in node.args]
+    except (SyntaxError, ValueError):
+        raise MacroError(f"{call!r} is no macro call", 'written {{ name("argument") }}') from None
+
+
+def cell(text: object) -> str:
+    """`text` as the content of a table's cell."""
+    return str(text).replace("|", "\\|").replace("\n", " ")
