@@ -11,27 +11,39 @@ from dataclasses import dataclass, field
 from handbook import (
     alertmanager,
     catalogue,
+    claims,
     coverage,
     dashboards,
     document,
+    examples,
     facts,
     links,
     listed,
+    mentions,
     metric_names,
+    metric_uses,
     names,
     panels,
     reference,
     rule_tests,
     rules,
     runbook,
+    schemas,
     scrape_config,
     thresholds,
+    vocabulary,
 )
 from handbook import page as pages
+from handbook.node.families import FAMILIES
+from handbook.problem import Problem
 
 MONITORING = facts.ROOT / "monitoring"
 RULES = [MONITORING / "prometheus_recording_rules.yml", MONITORING / "alert_rules.yml"]
 DASHBOARDS = [MONITORING / "grafana_treasury_dashboard.json", MONITORING / "grafana_energy_dashboard.json"]
+
+
+FACTS = ("deviations", "retired", "names", "claims")
+"""Each in `snippets/`, with the schema of its name."""
 
 
 @dataclass
@@ -47,6 +59,7 @@ class Checked:
 def check() -> Checked:
     """Problems as `path:line: …`, in the order pages, monitoring, runbooks, RPC."""
     checked = Checked()
+    _facts(checked)
     _pages(checked)
     loaded = _monitoring(checked)
     _runbooks(checked, loaded)
@@ -54,8 +67,24 @@ def check() -> Checked:
     return checked
 
 
+def _facts(checked: Checked) -> None:
+    """What pages are made of. Raises Unreadable for the first thing in them that breaks its schema."""
+    for name in FACTS:
+        file = facts.SNIPPETS / f"{name}.yml"
+        read = document.read(file)
+        for error in sorted(examples.validator(name).iter_errors(read.data), key=lambda one: list(map(str, one.path))):
+            where = read.where(*error.absolute_path)
+            raise document.Unreadable(Problem(where, f"{error.json_path}: {error.message[:200]}"))
+    checked.problems += map(str, claims.check())
+
+
 def _pages(checked: Checked) -> None:
-    read = []
+    read, known = [], vocabulary.load()
+    named = Counter[str]()
+    for name in ("deviations", "claims"):
+        unknown, looked = mentions.check_facts(facts.SNIPPETS / f"{name}.yml", known)
+        checked.problems += unknown
+        named += looked
     for file in names.pages():
         try:
             page = pages.read_page(file)
@@ -64,9 +93,13 @@ def _pages(checked: Checked) -> None:
             continue
         checked.counts.update(pages=1, blocks=len(page.blocks))
         checked.problems += names.check(page)
+        unknown, looked = mentions.check(page, known)
+        checked.problems += unknown
+        named += looked
         read.append(page)
     dead, checked.counts["links"] = links.check(read)
-    checked.problems += dead
+    checked.problems += [*dead, *mentions.idle(named)]
+    checked.counts.update({f"{kind} names": count for kind, count in named.items()})
 
 
 def _runbooks(checked: Checked, loaded: tuple[rules.Rule, ...]) -> None:
@@ -100,6 +133,8 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         .get("external_labels", {})
     )
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
+    used = metric_uses.uses(metrics, loaded, boards, metric_uses.page_texts(names.pages()))
+    checked.counts["uses"] = sum(map(len, used.values()))
     known = rules.known_series(loaded, metrics)
     found = [
         *catalogue.check_catalogue(),
@@ -113,6 +148,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         *panels.check_runbooks(boards, loaded),
         *panels.check_recorded(boards, loaded),
         *thresholds.check(loaded, boards, known),
+        *metric_uses.check_uses(used, FAMILIES, boards),
     ]
     checked.problems += [str(problem) for problem in found]
     return loaded
@@ -128,5 +164,7 @@ def _reference(checked: Checked) -> None:
         errors=sum(len(method["x-errors"]) for method in methods),
     )
     missing, counts = coverage.check()
-    checked.problems += map(str, [*missing, *listed.check()])
+    unsound, more = schemas.check()
+    checked.problems += map(str, [*missing, *listed.check(), *unsound])
     checked.counts.update(counts)
+    checked.counts.update(more)

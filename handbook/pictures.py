@@ -13,6 +13,7 @@ from pathlib import Path
 from handbook import facts, inputs
 
 HOME = facts.ROOT / "build" / "pictures"
+MARK = "<!-- picture: "
 MARKER = re.compile(r"^<!-- picture: (?P<name>[\w/#-]+): (?P<shows>.+) -->$", re.M)
 SCHEMES = ("light", "dark")
 STAMP = "drawn-from.txt"

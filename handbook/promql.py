@@ -85,8 +85,9 @@ def selectors(query: str) -> list[promql.VectorSelector]:
 
 
 def series_in(query: str) -> set[str]:
-    """Names of all series that it selects."""
-    return {name for selector in selectors(query) if (name := series_of(selector))}
+    """Names of all series that it selects. Raises ValueError with the parser's words."""
+    selectors = (node for node in nodes(parse(query)) if isinstance(node, promql.VectorSelector))
+    return {name for selector in selectors if (name := series_of(selector))}
 
 
 def threshold(query: str) -> float | None:

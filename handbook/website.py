@@ -104,9 +104,13 @@ def _tag(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> s
         raise PluginError(f"{source.path}: the site draws {differ[0]!r}, what was run is {differ[1]!r}")
     _build.blocks += len(source.blocks)
     uri = page.file.src_uri
-    return tag_blocks(
-        source, lambda text: pictures.placed(LINK.sub(lambda m: _site_link(m, source.file, uri), text), uri)
-    )
+
+    def prose(line: str) -> str:
+        if line.startswith(pictures.MARK):
+            return pictures.placed(line, uri)
+        return LINK.sub(lambda m: _site_link(m, source.file, uri), line)
+
+    return tag_blocks(source, prose)
 
 
 on_page_markdown = CombinedEvent(_ask_for_macros, _tag)
@@ -214,5 +218,7 @@ def _header(source: pages.Page) -> str:
         return line
     meta = source.meta
     chip = f'<span class="severity {escape(meta["severity"])}">{escape(meta["severity"])}</span>'
-    facts_ = f"<code>{escape(str(meta['alert']))}</code> · {escape(meta['component'])} · owner {escape(meta['owner'])}"
+    names = [meta["alert"]] if isinstance(meta["alert"], str) else meta["alert"]
+    alerts = ", ".join(f"<code>{escape(name)}</code>" for name in names)
+    facts_ = f"{alerts} · {escape(meta['component'])} · owner {escape(meta['owner'])}"
     return f'<p class="runbook-card">{chip} {facts_} · {escape(meta["blast_radius"])}</p>{line}'

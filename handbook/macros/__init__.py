@@ -14,6 +14,7 @@ from typing import Any
 CALL = re.compile(r"^\{\{ *(\w+\(.*\)) *\}\}[ \t]*$")
 """A macro line; the group is the call."""
 MACROS = {
+    "chain_table": "handbook.chain.table:chain_table",
     "any_call_errors": "handbook.macros.errors:any_call_errors",
     "error_sections": "handbook.macros.errors:error_sections",
     "limiter_table": "handbook.macros.methods:limiter_table",
@@ -24,11 +25,15 @@ MACROS = {
     "control_methods": "handbook.macros.control:control_methods",
     "deviation_overview": "handbook.macros.deviations:deviation_overview",
     "deviation_table": "handbook.macros.deviations:deviation_table",
+    "budget_table": "handbook.macros.metrics:budget_table",
+    "exception_table": "handbook.macros.metrics:exception_table",
+    "metric_overview": "handbook.macros.metrics:metric_overview",
+    "metric_reference": "handbook.macros.metrics:metric_reference",
     "retired_table": "handbook.macros.retired:retired_table",
-    "runbook_table": "handbook.macros.runbooks:runbook_table",
-    "threshold_table": "handbook.macros.thresholds:threshold_table",
-    "threshold_pictures": "handbook.macros.thresholds:threshold_pictures",
     "incident_table": "handbook.macros.thresholds:incident_table",
+    "threshold_pictures": "handbook.macros.thresholds:threshold_pictures",
+    "threshold_table": "handbook.macros.thresholds:threshold_table",
+    "runbook_table": "handbook.macros.runbooks:runbook_table",
 }
 """By name, the function that draws it. It takes literals and returns Markdown."""
 

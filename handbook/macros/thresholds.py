@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from handbook import staging_week, thresholds, tuning_table
-from handbook.macros import cell
 
 INCIDENTS = {
     "executor dead": "the executor has ended, nothing is paid",
@@ -28,8 +27,9 @@ def threshold_table() -> str:
     """Every number, with its unit and the reason for it."""
     rows = ["| alert | fires when | unit | because |", "|---|---|---|---|"]
     for one in thresholds.load():
-        when = f"`{cell(one.measure)}` {one.comparison} **{tuning_table.compact(one.value)}**"
-        rows.append(f"| `{one.key}` | {when} | {one.unit} | {cell(one.because)} |")
+        measure = one.measure.replace("|", "\\|")
+        when = f"`{measure}` {one.comparison} **{tuning_table.compact(one.value)}**"
+        rows.append(f"| `{one.key}` | {when} | {one.unit} | {one.because} |")
     return "\n".join(rows)
 
 
