@@ -15,6 +15,7 @@ from handbook import (
     coverage,
     dashboards,
     document,
+    errors,
     examples,
     facts,
     links,
@@ -30,6 +31,8 @@ from handbook import (
     runbook,
     schemas,
     scrape_config,
+    sections,
+    steering,
     thresholds,
     vocabulary,
 )
@@ -57,13 +60,13 @@ class Checked:
 
 
 def check() -> Checked:
-    """Problems as `path:line: …`, in the order pages, monitoring, runbooks, RPC."""
+    """Problems as `path:line: …`, in the order RPC, pages, monitoring, runbooks."""
     checked = Checked()
     _facts(checked)
+    _reference(checked)
     _pages(checked)
     loaded = _monitoring(checked)
     _runbooks(checked, loaded)
-    _reference(checked)
     return checked
 
 
@@ -100,6 +103,8 @@ def _pages(checked: Checked) -> None:
     dead, checked.counts["links"] = links.check(read)
     checked.problems += [*dead, *mentions.idle(named)]
     checked.counts.update({f"{kind} names": count for kind, count in named.items()})
+    misplaced, checked.counts["sections"] = sections.check(read)
+    checked.problems += map(str, misplaced)
 
 
 def _runbooks(checked: Checked, loaded: tuple[rules.Rule, ...]) -> None:
@@ -163,8 +168,12 @@ def _reference(checked: Checked) -> None:
         params=sum(len(method["params"]) for method in methods),
         errors=sum(len(method["x-errors"]) for method in methods),
     )
+    unexplained, checked.counts["errors explained"] = errors.check()
+    checked.problems += map(str, unexplained)
     missing, counts = coverage.check()
     unsound, more = schemas.check()
     checked.problems += map(str, [*missing, *listed.check(), *unsound])
     checked.counts.update(counts)
     checked.counts.update(more)
+    undocumented, checked.counts["control calls"] = steering.check()
+    checked.problems += map(str, undocumented)

@@ -11,6 +11,8 @@ import re
 from difflib import get_close_matches
 from typing import Any
 
+from handbook import document
+
 CALL = re.compile(r"^\{\{ *(\w+\(.*\)) *\}\}[ \t]*$")
 """A macro line; the group is the call."""
 MACROS = {
@@ -21,7 +23,9 @@ MACROS = {
     "method_body": "handbook.macros.method:method_body",
     "method_head": "handbook.macros.method:method_head",
     "method_table": "handbook.macros.methods:method_table",
+    "control_call": "handbook.macros.control:control_call",
     "control_faults": "handbook.macros.control:control_faults",
+    "control_modes": "handbook.macros.control:control_modes",
     "control_methods": "handbook.macros.control:control_methods",
     "deviation_overview": "handbook.macros.deviations:deviation_overview",
     "deviation_table": "handbook.macros.deviations:deviation_table",
@@ -61,6 +65,8 @@ def draw(call: str) -> str:
     macro = pkgutil.resolve_name(MACROS[name])
     try:
         drawn: str = macro(*args)
+    except document.Unreadable as error:
+        raise MacroError(str(error.problem)) from None
     except TypeError as error:
         if error.__traceback__ and error.__traceback__.tb_next:
             raise  # a defect inside the macro
