@@ -43,9 +43,12 @@ class Checked:
         return f"{looked}: {len(self.problems) or 'no'} problem{'' if len(self.problems) == 1 else 's'}"
 
 
-def check() -> Checked:
-    """Problems as `path:line: …`, in the order pages, monitoring, runbooks, RPC."""
+def check(monitoring: bool = False) -> Checked:
+    """Problems as `path:line: …`, in the order pages, monitoring, runbooks, RPC; or of `monitoring` alone."""
     checked = Checked()
+    if monitoring:
+        _monitoring(checked)
+        return checked
     _pages(checked)
     loaded = _monitoring(checked)
     _runbooks(checked, loaded)
