@@ -10,6 +10,7 @@ READY := .venv/ready
 # command:Debian package, for the pages; the tests also open the site in a browser
 TOOLS := curl:curl jq:jq promtool:prometheus amtool:prometheus-alertmanager pandoc:pandoc
 BROWSER := chromium:chromium libatomic.so.1:libatomic1
+HOST_METRICS := prometheus-node-exporter:prometheus-node-exporter
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check verify update build lint lock tools clean
@@ -20,7 +21,7 @@ help: ## Show the verbs
 run: $(READY) tools ## Start the mock node, run every page, build the site with its verdicts, serve it
 	@exec $(BIN)/handbook serve --host $(HOST) --port $(PORT) $(if $(FRESH),--fresh)
 
-test: TOOLS += $(BROWSER)
+test: TOOLS += $(BROWSER) $(HOST_METRICS)
 test: $(READY) tools ## Run all tests and every block of every page
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --report build/report.json $(if $(FRESH),,--reuse) $(ARGS)

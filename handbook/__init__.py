@@ -5,6 +5,7 @@ report back onto the site as data. A module imports only from the ones above it 
 
     problem    one thing that is wrong: where, what, hint
     facts      where the checkout is, and the values in snippets/
+    layout     JSON as text of a given width
     document   a YAML or JSON file whose every value knows its line
     tool       promtool and amtool
     catalogue  snippets/metrics.yml
@@ -32,6 +33,13 @@ report back onto the site as data. A module imports only from the ones above it 
     examples   checks of blocks that are not run: json, yaml, promql, toml
     queries    checks of promql blocks
     program    runs a python block
+    cases      requests and their exact answers, snippets/rpc
+    reference  the description of the RPC, held to its metaschema and to itself
+    fields     the documented members of methods' results
+    levels     how far an answer agrees with the one that a case expects
+    coverage   what the cases leave out of the description
+    starts     mock nodes started in the four ways that cases want
+    staging    the node that a case finds, for blocks that name one
     runner     runs a page's blocks in order and gives each a verdict
     report     verdicts to build/report.json and back
     inputs     what verdicts rest on; unchanged, they hold
@@ -48,6 +56,14 @@ report back onto the site as data. A module imports only from the ones above it 
     coverage   what the cases leave out of the description
     steering   the page of the mock's control calls: each has its tables and an example
     starts     mock nodes started in the four ways that cases want
+    listed     the cases that a deviation says a build fails
+    recordings  recorded calls as cases, and back
+    bench      where cases are put: mock nodes of our own, or one node that runs
+    trial      puts cases to a node and gives each a verdict
+    conformity  what came of it: table, JSON, recorded calls
+    conform    `handbook conform`
+    errors     what an operator does about each error, snippets/errors.yml
+    sections   every method has one section on the site
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
     turns      who of the processes that share a run may run
@@ -57,6 +73,7 @@ report back onto the site as data. A module imports only from the ones above it 
     site_server  the built site over HTTP, and the way from its pages to the mock node
     serve      `handbook serve`: node, pages, site
     node/      the mock node
+    chain/     every alert's way from the metric to the pager
 """
 
 __version__ = "0.1.0"

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
+
+LEVELS = ("none", "envelope", "schema", "shape", "exact")
+STARTS = ("open", "tokens", "starved", "throttled")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -134,6 +140,39 @@ def metrics(
 
 
 @main.command()
+@click.argument("names", nargs=-1)
+@click.option("--node", "url", metavar="URL", help="a node that runs  [default: mock nodes started for the run]")
+@click.option("--control", metavar="URL", help="with --node: of a mock node, which is reset for every case")
+@click.option("--start", type=click.Choice(STARTS), default="open", show_default=True, help="how --node was started")
+@click.option("--token", "tokens", multiple=True, metavar="ROLE=FILE", help="with --node: admin, provider, oracle")
+@click.option("--allow-writes", is_flag=True, help="with --node: also methods that change it, on a chain for tests")
+@click.option("--also", multiple=True, metavar="METHOD", help="with --node: a destructive or hazardous one, by name")
+@click.option("--rate", type=click.IntRange(1, 19), default=10, show_default=True, help="calls per second on --node")
+@click.option("--build", help="hold it to that build's deviations; mock nodes are started with them")
+@click.option("--level", type=click.Choice(LEVELS[1:]), help="that every answer must reach")
+@click.option("--recordings", multiple=True, type=click.Path(path_type=Path), help="recorded calls, in place of cases")
+@click.option("--out", type=click.Path(path_type=Path), help="the report as JSON, see schemas/conformance.json")
+@click.option("--record", type=click.Path(path_type=Path), help="the calls and answers as JSON lines")
+@click.option("--update", is_flag=True, help="write into the cases what mock nodes answer; read the diff")
+def conform(**options: Any) -> None:
+    """Hold a node to the cases of snippets/rpc. NAMES are methods or METHOD/CASE, in which * stands for anything.
+
+    Without --node mock nodes are started. A node that is not a mock is only read, slowly, and keeps its own data: its
+    results must fit their schemas, its errors must be those of the cases.
+    """
+    from handbook.cases import BadCase
+    from handbook.conform import Unusable
+    from handbook.conform import conform as run
+    from handbook.control import Unreachable
+
+    try:
+        bad = run(**options)
+    except (BadCase, Unusable, Unreachable, RuntimeError) as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(1 if bad else 0)
+
+
+@main.command()
 def build() -> None:
     """Build the site into build/site, strictly, with the verdicts of build/report.json on it."""
     from handbook.serve import SITE, build_site
@@ -156,6 +195,57 @@ def serve(host: str, port: int, node_port: int, control_port: int, metrics_port:
     from handbook.target import Ports
 
     sys.exit(run(host, port, Ports(node_port, control_port, metrics_port), stay=not once, fresh=fresh))
+
+
+@main.command()
+@click.argument("names", nargs=-1, metavar="[ALERT]...")
+@click.option("--prometheus", metavar="URL", help="where the data of the window are, as in http://127.0.0.1:9090")
+@click.option("--synthetic", is_flag=True, help="take a week made from a seed instead: no node was measured")
+@click.option("--window", default="7d", show_default=True, metavar="TIME")
+@click.option("--until", type=click.DateTime(["%Y-%m-%dT%H:%MZ"]), help="end of the window, UTC  [default: now]")
+@click.option("--set", "wanted", multiple=True, metavar="ALERT=NUMBER", help="try a number, or p80, p95, p99, max")
+@click.option("--write", is_flag=True, help="write the numbers of --set wherever the thresholds stand")
+@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="draw a picture per threshold there")
+def thresholds(
+    names: tuple[str, ...],
+    prometheus: str | None,
+    synthetic: bool,
+    window: str,
+    until: datetime | None,
+    wanted: tuple[str, ...],
+    write: bool,
+    plots: Path | None,
+) -> None:
+    """Hold the thresholds against a window of data: percentiles, and the pages that each number would have sent."""
+    from handbook import staging_week, tune
+    from handbook.query_api import QueryApi, QueryFailed
+    from handbook.tool import MissingTool
+    from handbook.tuning import Window
+
+    if bool(prometheus) == synthetic:
+        raise click.UsageError("give --prometheus URL, or --synthetic")
+    if write and not wanted:
+        raise click.UsageError("--write writes the numbers of --set ALERT=NUMBER, and there is none")
+    if bad := next((one for one in wanted if "=" not in one), None):
+        raise click.BadParameter(f"--set {bad}: expected ALERT=NUMBER")
+    end = staging_week.END if synthetic else until.replace(tzinfo=UTC).timestamp() if until else time.time()
+    span = Window(end - (staging_week.END - staging_week.START if synthetic else tune.seconds(window)), end)
+    try:
+        outcome = tune.tune(
+            QueryApi(prometheus.rstrip("/")) if prometheus else None,
+            span,
+            dict(one.split("=", 1) for one in wanted),
+            write,
+            plots,
+            names,
+        )
+    except (tune.BadRequest, MissingTool, QueryFailed, FileNotFoundError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    if outcome.text:
+        click.echo(outcome.text)
+    for problem in outcome.problems:
+        click.echo(problem, err=True)
+    sys.exit(1 if outcome.problems else 0)
 
 
 @main.group()

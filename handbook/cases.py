@@ -6,6 +6,7 @@ The file's name is a sentence with hyphens, its folder the method that the sente
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from handbook import document, examples, facts
 from handbook.compare import strict_json
+from handbook.layout import lay_out
 from handbook.problem import Problem
 
 DIRECTORY = facts.SNIPPETS / "rpc"
@@ -49,7 +51,7 @@ class Case:
     @property
     def id(self) -> str:
         """`method/case-name`, as deviations and reports call it."""
-        return f"{self.method}/{self.path.stem}"
+        return f"{self.method}/{self.path.name.removesuffix('.json')}"
 
     @property
     def error_code(self) -> int | None:
@@ -62,8 +64,8 @@ class Case:
         return any("control" in step for step in self.before)
 
 
-def read(file: Path) -> Case:
-    """Raises BadCase."""
+def read(file: Path, draft: bool = False) -> Case:
+    """Raises BadCase. A `draft` may have no answer yet; it is given an empty one."""
     where = document.shown(file)
     try:
         data = strict_json(file.read_text(encoding="utf-8"))
@@ -71,6 +73,8 @@ def read(file: Path) -> Case:
         raise BadCase(Problem(f"{where}:{error.lineno}", f"not JSON: {error.msg}")) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadCase(Problem(where, f"cannot be read: {error}")) from None
+    if draft and isinstance(data, dict):
+        data = {"answer": {"id": 1, "jsonrpc": "2.0", "result": None}, **data}
     if wrong := next(examples.validator("rpc-case").iter_errors(data), None):
         raise BadCase(Problem(where, f"{wrong.json_path}: {wrong.message}", "schema: snippets/schemas/rpc-case.json"))
     return Case(
@@ -97,31 +101,23 @@ def load(directory: Path = DIRECTORY) -> dict[str, list[Case]]:
 
 @cache
 def _load(directory: Path) -> dict[str, tuple[Case, ...]]:
-    found: dict[str, list[Case]] = {}
-    for file in files(directory):
-        found.setdefault(file.parent.name, []).append(read(file))
-    return {method: tuple(sorted(one, key=_plainness)) for method, one in sorted(found.items())}
+    found: dict[str, tuple[Case, ...]] = {}
+    for case in in_order(read(file) for file in files(directory)):
+        found[case.method] = (*found.get(case.method, ()), case)
+    return found
 
 
-def _plainness(case: Case) -> tuple[Any, ...]:
-    return case.error_code is not None, case.node != "open", len(case.before), case.token or "", case.name
+def in_order(found: Iterable[Case]) -> list[Case]:
+    """By method; successes come before errors, and the plain before the prepared."""
+    return sorted(found, key=_order)
+
+
+def _order(case: Case) -> tuple[Any, ...]:
+    plain = case.error_code is not None, case.node != "open", len(case.before), case.token or "", case.name
+    return case.method, *plain
 
 
 def written(data: dict[str, Any]) -> str:
     """A case as its file holds it: what fits on a line of 120 stands on one."""
     order = ("node", "before", "token", "request", "status", "answer")
-    return _lines({name: data[name] for name in order if name in data}, "", 0) + "\n"
-
-
-def _lines(value: Any, indent: str, used: int) -> str:
-    flat = json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, dict | list) or (indent and len(indent) + used + len(flat) < 120):
-        return flat
-    inner = indent + "  "
-    if isinstance(value, list):
-        parts = [_lines(item, inner, 0) for item in value]
-    else:
-        names = [f"{json.dumps(name)}: " for name in value]
-        parts = [name + _lines(item, inner, len(name)) for name, item in zip(names, value.values(), strict=True)]
-    opened, closed = "{}" if isinstance(value, dict) else "[]"
-    return f"{opened}\n{inner}" + f",\n{inner}".join(parts) + f"\n{indent}{closed}"
+    return lay_out({name: data[name] for name in order if name in data}, 120) + "\n"

@@ -16,6 +16,7 @@ from handbook import (
     document,
     facts,
     links,
+    listed,
     metric_names,
     names,
     reference,
@@ -119,7 +120,7 @@ def _reference(checked: Checked) -> None:
         errors=sum(len(method["x-errors"]) for method in methods),
     )
     missing, counts = coverage.check()
-    checked.problems += map(str, missing)
+    checked.problems += map(str, [*missing, *listed.check()])
     checked.counts.update(counts)
     undocumented, checked.counts["control calls"] = steering.check()
     checked.problems += map(str, undocumented)

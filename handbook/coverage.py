@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from handbook.cases import Case
 from handbook.levels import Answered
 from handbook.problem import Problem
 
+_SENTENCE = re.compile(r"\w+(-\w+){2,}")
 ANYWHERE = "any method"
 """Stands for the method of errors that any call may get."""
 
@@ -82,7 +84,7 @@ def _wrong(case: Case) -> list[str]:
     method = reference.methods().get(case.method)
     if method is None:
         return [f"there is no method {case.method}"]
-    found = []
+    found = [] if _SENTENCE.fullmatch(case.path.stem) else ["its name is no sentence: expected words-with-hyphens"]
     names = (case.method, *method.get("x-alias", {}).get("names", ()))
     if case.request["method"] not in names and case.error_code != -32601:
         found.append(f"asks {case.request['method']}, and stands with {case.method}")

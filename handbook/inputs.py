@@ -44,6 +44,11 @@ def prime() -> None:
     _of(CHECKOUT)
 
 
+def of_engine() -> str:
+    """Digest of the engine, the facts and the monitoring files: what pictures of them rest on."""
+    return _of(ENGINE)
+
+
 def of_checkout() -> str:
     """Digest of everything that the tests rest on."""
     return _of(CHECKOUT)

@@ -32,8 +32,8 @@ def check(pages: Iterable[Page], root: Path = facts.ROOT) -> tuple[list[str], in
             name = file.resolve().relative_to(root.resolve()).as_posix() if file.exists() else ""
             if not name:
                 problems.append(f"{page.path}:{line}: the link {target} leads to no file")
-            elif anchor and name in known and anchor not in (ids := _ids(known[name])):
-                near = [one for one in sorted(ids) if one.split("-")[0] == anchor.split("-")[0]][:3]
+            elif anchor and name in known and anchor not in (there := ids(known[name])):
+                near = [one for one in sorted(there) if one.split("-")[0] == anchor.split("-")[0]][:3]
                 hint = f" (near: {', '.join(near)})" if near else ""
                 problems.append(f"{page.path}:{line}: no anchor #{anchor} in {name}{hint}")
     return problems, followed
@@ -46,8 +46,8 @@ def _links(page: Page) -> Iterator[tuple[int, str]]:
                 yield line.number, target
 
 
-def _ids(page: Page) -> set[str]:
+def ids(page: Page) -> set[str]:
     """Of headings and of elements that name theirs."""
-    ids = {slug for _, _, slug, _ in page.headings}
+    found = {slug for _, _, slug, _ in page.headings}
     named = IDS.findall("\n".join(line.text for line in page.text))
-    return ids | {one or other for one, other in named}
+    return found | {one or other for one, other in named}

@@ -1,20 +1,18 @@
-"""A real Prometheus on loopback that scrapes one node every second, for queries that must return data."""
+"""A real Prometheus on loopback: one that scrapes a node every second, or one that holds a past."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 from handbook import facts
 from handbook.ports import free_port
+from handbook.query_api import QueryApi, QueryFailed
 
 RULES = facts.ROOT / "monitoring" / "prometheus_recording_rules.yml"
 CONFIG = """
@@ -24,30 +22,37 @@ scrape_configs:
   - job_name: the-block-node
     static_configs: [{{ targets: ["{target}"] }}]
 """
+FOREVER = "100y"
+"""Retention of a Prometheus over blocks whose samples are dated long ago."""
 
 
 class Prometheus:
-    """Started by the constructor; `stop()` ends it. Raises FileNotFoundError when it is not installed."""
+    """Started by the constructor; `stop()` ends it. Raises FileNotFoundError when it is not installed.
 
-    def __init__(self, metrics: str) -> None:
+    `metrics` is the URL to scrape; None scrapes nothing. `blocks` is a directory of blocks that it starts with and
+    writes into; without one it starts empty, and what it stored goes when it stops.
+    """
+
+    def __init__(self, metrics: str | None = None, blocks: Path | None = None) -> None:
         program = shutil.which("prometheus")
         if program is None:
             raise FileNotFoundError("prometheus is not installed\n  hint: apt-get install prometheus")
         self._scratch = tempfile.TemporaryDirectory(prefix="handbook-prometheus-")
         directory = Path(self._scratch.name)
-        target = urllib.parse.urlsplit(metrics).netloc
-        (directory / "prometheus.yml").write_text(CONFIG.format(target=target))
+        (directory / "prometheus.yml").write_text(_config(metrics))
         rules = RULES.read_text().replace("interval: 30s", "interval: 1s")  # the rules, only sooner
         (directory / "rules.yml").write_text(rules)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
+        self._api = QueryApi(self.url, timeout=5)
         with (directory / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
                     program,
                     f"--config.file={directory}/prometheus.yml",
-                    f"--storage.tsdb.path={directory}/data",
+                    f"--storage.tsdb.path={blocks or directory / 'data'}",
                     f"--web.listen-address=127.0.0.1:{port}",
+                    *([f"--storage.tsdb.retention.time={FOREVER}"] if blocks else ()),
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -58,19 +63,12 @@ class Prometheus:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
-                if found := self._query(query):
-                    return found
-            except (urllib.error.URLError, ConnectionError):
+                if found := self._api.now(query):
+                    return list(found)
+            except QueryFailed:
                 pass  # not up yet
             time.sleep(0.25)
         return []
-
-    def _query(self, query: str) -> list[Any]:
-        url = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            document = json.loads(answer.read())
-        result: list[Any] = document["data"]["result"]
-        return result
 
     def stop(self) -> None:
         self._process.terminate()
@@ -80,3 +78,7 @@ class Prometheus:
             self._process.kill()
             self._process.wait()
         self._scratch.cleanup()
+
+
+def _config(metrics: str | None) -> str:
+    return CONFIG.format(target=urllib.parse.urlsplit(metrics).netloc) if metrics else ""

@@ -75,6 +75,12 @@ def series_of(selector: promql.VectorSelector) -> str | None:
     return next((m.value for m in matchers if m.name == "__name__" and m.op == promql.MatchOp.Equal), None)
 
 
+def series_in(expression: str) -> set[str]:
+    """Names of all series that it selects. Raises ValueError with the parser's words."""
+    selectors = (node for node in nodes(parse(expression)) if isinstance(node, promql.VectorSelector))
+    return {name for selector in selectors if (name := series_of(selector))}
+
+
 def ceiling(expression: promql.Expr, known: Known) -> float | None:
     """The largest value the expression can take where a histogram bounds it."""
     if isinstance(expression, promql.ParenExpr):

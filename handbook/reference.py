@@ -30,6 +30,11 @@ def methods() -> dict[str, Method]:
     return {method["name"]: method for method in load()["methods"]}
 
 
+def named(method: str) -> str:
+    """The name under which a method is described, if it has been called by an alias."""
+    return next((name for name, one in methods().items() if method in one.get("x-alias", {}).get("names", ())), method)
+
+
 @cache
 def general_errors() -> tuple[dict[str, Any], ...]:
     """Those that any call may get."""

@@ -33,6 +33,10 @@ class Rule:
     where: str
     """Line of its name."""
     expr_where: str
+    hold: float = 0.0
+    """Seconds of `for`."""
+    keep: float = 0.0
+    """Seconds of `keep_firing_for`."""
 
     @property
     def slug(self) -> str:
@@ -63,9 +67,19 @@ def _rules(found: Document) -> list[Rule]:
                     group=str(group.get("name")),
                     where=found.where("groups", g, "rules", r, kind),
                     expr_where=found.where("groups", g, "rules", r, "expr"),
+                    hold=_seconds(rule.get("for")),
+                    keep=_seconds(rule.get("keep_firing_for")),
                 )
             )
     return rules
+
+
+def _seconds(duration: object) -> float:
+    """0 for what is no duration: promtool rejects that."""
+    try:
+        return float(promql_parser.parse_duration(str(duration or "0s")).total_seconds())
+    except ValueError:
+        return 0.0
 
 
 def known_series(rules: tuple[Rule, ...], catalogue: Catalogue) -> promql.Known:

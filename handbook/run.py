@@ -12,6 +12,7 @@ from handbook.control import Unreachable
 from handbook.page import Block, Page
 from handbook.rewrite import rewrite
 from handbook.runner import PageRun, Verdict
+from handbook.staging import Staging
 from handbook.target import MOCK, Addresses, MockProcess, Target, live_node, own_node, running_mock
 
 UNCHANGED = "unchanged since"
@@ -47,6 +48,7 @@ class Run:
         self._pages: dict[str, Page] = {}
         self._verdicts: dict[tuple[str, str], Verdict] = {}
         self._page_run: PageRun | None = None
+        self._staging = Staging()
         self._shared: Target | None = None
         self._mock: MockProcess | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -69,6 +71,7 @@ class Run:
                 verdicts = (v for v in self._verdicts.values() if v.block.page in whole)
                 report.merge(verdicts, self._shared.build, whole, self.options.report)
         finally:
+            self._staging.close()
             if self._shared:
                 self._shared.close()
             if self._mock:
@@ -85,7 +88,13 @@ class Run:
             shared = self._target()
             own = page.meta.get("node") == "own" and shared.is_mock
             target = own_node(shared.build) if own else shared
-            self._page_run = PageRun(page, target, allow_writes=self.options.allow_writes, update=self.options.update)
+            self._page_run = PageRun(
+                page,
+                target,
+                allow_writes=self.options.allow_writes,
+                update=self.options.update,
+                staging=self._staging,
+            )
         return self._page_run
 
     def end_page(self) -> None:

@@ -21,6 +21,7 @@ from handbook.compare import compare_output, indent
 from handbook.page import Block, Page
 from handbook.program import PythonFailed, in_session, run_program
 from handbook.session import Session
+from handbook.staging import Staging, prove
 from handbook.target import Seen, Target
 
 TIME_LIMIT = 60.0
@@ -78,11 +79,13 @@ class PageRun:
         allow_writes: bool = False,
         update: bool = False,
         python: Callable[[Block], str] | None = None,
+        staging: Staging | None = None,
     ) -> None:
         self.page, self.target = page, target
         self.allow_writes, self.update = allow_writes, update
         self.rewrites: list[Rewrite] = []
         self._python = python or self.run_python
+        self._staging, self._own_staging = staging or Staging(), staging is None
         self._verdicts: dict[str, Verdict] = {}
         self._last: Done | None = None
         self._broken: Block | None = None
@@ -102,6 +105,8 @@ class PageRun:
     def close(self) -> None:
         if self._session:
             self._session.close()
+        if self._own_staging:
+            self._staging.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     # One block -------------------------------------------------------------------------------------------------
@@ -132,6 +137,8 @@ class PageRun:
                 return "needs the mock node's control listener"
             if need in ABSENT:
                 return ABSENT[need]
+        if "case" in block.attrs and block.lang in RUN and not self.target.is_mock:
+            return "runs on a mock node in the state that its case names"
         if block.lang in RUN and not self.target.is_mock:
             if self.page.meta.get("node") == "own":
                 return "a drill: only on mock nodes of its own"
@@ -149,6 +156,8 @@ class PageRun:
         return bool(ran) and self._verdicts[ran[-1].id].outcome == "excused"
 
     def _prove(self, block: Block) -> str:
+        if "case" in block.attrs:
+            return self._staging.perform(block, self._alone)[0] if block.lang in RUN else prove(block)
         if block.is_output:
             return self._compare(block)
         if block.lang in RUN:
@@ -189,21 +198,41 @@ class PageRun:
     def _bash(self, block: Block) -> tuple[str, str]:
         if self._session is None:
             self._session = Session(self._directory, self._env())
+        problem, output, alive = self._in_session(self._session, block)
+        if not alive:
+            self._broken = block
+        return problem, output
+
+    def _in_session(self, session: Session, block: Block) -> tuple[str, str, bool]:
+        """What went wrong, what was printed, and whether the session lives on."""
         declared = int(block.attrs.get("exit", "0"))
         limit = float(block.attrs.get("timeout", TIME_LIMIT))
-        ran = self._session.run(block.text, block.page, block.body_line, limit, subshell="exit" in block.attrs)
-        if not ran.alive:
-            self._broken = block
+        ran = session.run(block.text, block.page, block.body_line, limit, subshell="exit" in block.attrs)
         output = re.sub(rf"{re.escape(block.page)}: line \d+: ", "bash: ", ran.output)
         if ran.status == declared and (ran.alive or ran.status):
-            return "", output
+            return "", output, ran.alive
         if not ran.status or (ran.status == 125 and ran.alive):
-            return f"{block.where}: is left before its last line", output
+            return f"{block.where}: is left before its last line", output, ran.alive
         what = f"exit status {ran.status}"
         if ran.status == 124 and not ran.alive:
             what = f"not finished after {limit:.0f} s"
         shown = f"  ran:\n{indent(block.text)}\n  printed:\n{indent(ran.output)}"
-        return f"{block.where}: {what}, expected {declared}\n{shown}", output
+        return f"{block.where}: {what}, expected {declared}\n{shown}", output, ran.alive
+
+    def _alone(self, block: Block, directory: Path, env: dict[str, str]) -> tuple[str, str]:
+        """Runs a block in a shell or process of its own."""
+        env = {**self._env(directory), **env}
+        if block.lang == "bash":
+            session = Session(directory, env)
+            try:
+                return self._in_session(session, block)[:2]
+            finally:
+                session.close()
+        try:
+            with in_session(directory, env):
+                return "", run_program(block, float(block.attrs.get("timeout", TIME_LIMIT)))
+        except PythonFailed as failed:
+            return failed.message, failed.output
 
     def _run_python_block(self, block: Block) -> tuple[str, str]:
         try:
@@ -228,16 +257,17 @@ class PageRun:
             for entry in facts.ROOT.iterdir():
                 if not entry.name.startswith(".") and entry.name != "build":
                     (self._directory / entry.name).symlink_to(entry)
-        (self._directory / ".home").mkdir()
-        (self._directory / ".tmp").mkdir()
 
-    def _env(self) -> dict[str, str]:
+    def _env(self, directory: Path | None = None) -> dict[str, str]:
         """Clean: what a page may rely on, and nothing of the shell that started us."""
+        directory = directory or self._directory
+        for name in (".home", ".tmp"):
+            (directory / name).mkdir(exist_ok=True)
         path = f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return {
             "PATH": path,
-            "HOME": str(self._directory / ".home"),
-            "TMPDIR": str(self._directory / ".tmp"),
+            "HOME": str(directory / ".home"),
+            "TMPDIR": str(directory / ".tmp"),
             "LANG": "C.UTF-8",
             "TZ": "UTC",
             "NO_COLOR": "1",

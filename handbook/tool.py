@@ -1,4 +1,4 @@
-"""Programs from Debian packages that the checks call: promtool and amtool.
+"""Programs from Debian packages that the checks call: promtool, amtool, servers.
 
 They say SUCCESS to much that is dead (an empty rule file, a quantile of 95), so no check rests on their exit
 status alone.
@@ -16,7 +16,9 @@ from handbook.problem import Problem
 PACKAGES = {
     "promtool": "prometheus",
     "amtool": "prometheus-alertmanager",
+    "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
+    "prometheus-node-exporter": "prometheus-node-exporter",
 }
 
 

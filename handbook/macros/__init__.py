@@ -15,6 +15,12 @@ CALL = re.compile(r"^\{\{ *(\w+\(.*\)) *\}\}[ \t]*$")
 """A macro line; the group is the call."""
 MACROS = {
     "control_call": "handbook.macros.control:control_call",
+    "any_call_errors": "handbook.macros.errors:any_call_errors",
+    "error_sections": "handbook.macros.errors:error_sections",
+    "limiter_table": "handbook.macros.methods:limiter_table",
+    "method_body": "handbook.macros.method:method_body",
+    "method_head": "handbook.macros.method:method_head",
+    "method_table": "handbook.macros.methods:method_table",
     "control_faults": "handbook.macros.control:control_faults",
     "control_modes": "handbook.macros.control:control_modes",
     "control_methods": "handbook.macros.control:control_methods",
@@ -42,13 +48,7 @@ def define_env(env: Any) -> None:
 
 def draw(call: str) -> str:
     """The Markdown of `name("argument")`. Raises MacroError."""
-    try:
-        node = ast.parse(call, mode="eval").body
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.keywords:
-            raise ValueError
-        name, args = node.func.id, [ast.literal_eval(arg) for arg in node.args]
-    except (SyntaxError, ValueError):
-        raise MacroError(f"{call!r} is no macro call", 'written {{ name("argument") }}') from None
+    name, args = parse(call)
     if name not in MACROS:
         near = get_close_matches(name, MACROS, 1)
         raise MacroError(f"no macro {name!r}", f"meant {near[0]}?" if near else f"one of {', '.join(MACROS)}")
@@ -60,6 +60,17 @@ def draw(call: str) -> str:
             raise  # a defect inside the macro
         raise MacroError(str(error)) from None
     return drawn
+
+
+def parse(call: str) -> tuple[str, list[Any]]:
+    """Name and arguments. Raises MacroError."""
+    try:
+        node = ast.parse(call, mode="eval").body
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.keywords:
+            raise ValueError
+        return node.func.id, [ast.literal_eval(arg) for arg in node.args]
+    except (SyntaxError, ValueError):
+        raise MacroError(f"{call!r} is no macro call", 'written {{ name("argument") }}') from None
 
 
 def cell(text: object) -> str:
