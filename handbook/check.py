@@ -152,6 +152,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         *scrape_config.check_scrape(MONITORING / "prometheus.yml", loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
+        *dashboards.check_alerts(loaded, boards),
         *dashboards.check_dashboards(DASHBOARDS, known),
         *panels.check_runbooks(boards, loaded),
         *panels.check_recorded(boards, loaded),
