@@ -17,6 +17,7 @@ report back onto the site as data. A module imports only from the ones above it 
     metric_command  `handbook metrics`
     promql     what is wrong with a query although it parses
     rules      rule files
+    rule_slices  unit tests of rules, each with the rules it speaks of
     rule_tests their unit tests
     scrape_config  Prometheus' configuration: jobs, limits
     alertmanager  routes, receivers, templates
