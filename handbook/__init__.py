@@ -64,6 +64,7 @@ report back onto the site as data. A module imports only from the ones above it 
     conform    `handbook conform`
     errors     what an operator does about each error, snippets/errors.yml
     sections   every method has one section on the site
+    steering   the page of the mock's control calls: each has its tables and an example
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
     turns      who of the processes that share a run may run

@@ -15,6 +15,7 @@ from handbook import (
     coverage,
     dashboards,
     document,
+    errors,
     examples,
     facts,
     links,
@@ -23,12 +24,16 @@ from handbook import (
     metric_names,
     metric_uses,
     names,
+    panels,
     reference,
     rule_tests,
     rules,
     runbook,
     schemas,
     scrape_config,
+    sections,
+    steering,
+    thresholds,
     vocabulary,
 )
 from handbook import page as pages
@@ -54,14 +59,17 @@ class Checked:
         return f"{looked}: {len(self.problems) or 'no'} problem{'' if len(self.problems) == 1 else 's'}"
 
 
-def check() -> Checked:
-    """Problems as `path:line: …`, in the order pages, monitoring, runbooks, RPC."""
+def check(monitoring: bool = False) -> Checked:
+    """Problems as `path:line: …`, in the order RPC, pages, monitoring, runbooks; or of `monitoring` alone."""
     checked = Checked()
+    if monitoring:
+        _monitoring(checked)
+        return checked
     _facts(checked)
+    _reference(checked)
     _pages(checked)
     loaded = _monitoring(checked)
     _runbooks(checked, loaded)
-    _reference(checked)
     return checked
 
 
@@ -98,6 +106,8 @@ def _pages(checked: Checked) -> None:
     dead, checked.counts["links"] = links.check(read)
     checked.problems += [*dead, *mentions.idle(named)]
     checked.counts.update({f"{kind} names": count for kind, count in named.items()})
+    misplaced, checked.counts["sections"] = sections.check(read)
+    checked.problems += map(str, misplaced)
 
 
 def _runbooks(checked: Checked, loaded: tuple[rules.Rule, ...]) -> None:
@@ -122,6 +132,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         recorded=len(loaded) - len(alerts),
         alerts=len(alerts),
         panels=sum(len(board.ids) for board in boards),
+        thresholds=len(thresholds.load()),
     )
     tests = MONITORING / "rules_test.yml"
     external = (
@@ -132,6 +143,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
     used = metric_uses.uses(metrics, loaded, boards, metric_uses.page_texts(names.pages()))
     checked.counts["uses"] = sum(map(len, used.values()))
+    known = rules.known_series(loaded, metrics)
     found = [
         *catalogue.check_catalogue(),
         *metric_names.check_names(),
@@ -140,7 +152,10 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         *scrape_config.check_scrape(MONITORING / "prometheus.yml", loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
-        *dashboards.check_dashboards(DASHBOARDS, rules.known_series(loaded, metrics)),
+        *dashboards.check_dashboards(DASHBOARDS, known),
+        *panels.check_runbooks(boards, loaded),
+        *panels.check_recorded(boards, loaded),
+        *thresholds.check(loaded, boards, known),
         *metric_uses.check_uses(used, FAMILIES, boards),
     ]
     checked.problems += [str(problem) for problem in found]
@@ -156,8 +171,12 @@ def _reference(checked: Checked) -> None:
         params=sum(len(method["params"]) for method in methods),
         errors=sum(len(method["x-errors"]) for method in methods),
     )
+    unexplained, checked.counts["errors explained"] = errors.check()
+    checked.problems += map(str, unexplained)
     missing, counts = coverage.check()
     unsound, more = schemas.check()
     checked.problems += map(str, [*missing, *listed.check(), *unsound])
     checked.counts.update(counts)
     checked.counts.update(more)
+    undocumented, checked.counts["control calls"] = steering.check()
+    checked.problems += map(str, undocumented)
