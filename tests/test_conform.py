@@ -178,7 +178,7 @@ def test_a_live_node_is_only_read(node: str, mock: Target, monkeypatch: pytest.M
     described = reference.methods()
     assert {"read"} == {described[name]["x-effect"] for name in called & set(described)}
     assert not [name for name in called if "x-hazard" in described.get(name, {})]
-    for reason in ("needs a fresh node", "changes the node", "needs a node that was started tokens"):
+    for reason in ("needs a fresh node", "changes the node", starts.NEEDS["tokens"]):
         assert f" not run: {reason}\n" in done.output
 
 
@@ -213,7 +213,7 @@ def test_a_difference_is_shown_with_its_path(node: str, tmp_path: Path, monkeypa
     assert done.exit_code == 1
     assert "✗ gov.treasury.balance" in done.output
     difference = "$.result.balance: expected 1000000, got 1000005"
-    assert f"snippets/rpc/gov.treasury.balance/params-are-not-looked-at: {difference} (exact is needed" in done.output
+    assert f"snippets/rpc/gov.treasury.balance/params-are-not-looked-at.json:\n  {difference} (exact" in done.output
     report = json.loads(out.read_text())
     assert [] == [error.message for error in examples.validator("conformance").iter_errors(report)]
     assert {"path": "$.result.balance", "expected": "1000000", "got": "1000005"} in [
