@@ -11,6 +11,9 @@ def runbook_table() -> str:
     books = {book.slug: book for book in runbook.all_runbooks()}
     alerts = [rule for rule in rules.load_rules(facts.ROOT / "monitoring" / "alert_rules.yml") if rule.alert]
     rows = ["| alert | severity | runbook | blast radius |", "|---|---|---|---|"]
+    for rule in alerts:
+        if (severity := rule.labels.get("severity")) not in rules.SEVERITIES:
+            raise MacroError(f"{rule.name}: severity {severity!r}", f"one of {', '.join(rules.SEVERITIES)}")
     for rule in sorted(alerts, key=lambda rule: rules.SEVERITIES.index(rule.labels["severity"])):
         book = books.get(rule.slug)
         if book is None:
