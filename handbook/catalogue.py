@@ -27,7 +27,7 @@ class Metric:
     unit: str
     help: str
     source: str
-    """node, mock or prometheus."""
+    """node, mock, prometheus or host."""
     labels: dict[str, tuple[str, ...] | None]
     """Allowed values of each label; None where they have no bound."""
     unbounded: dict[str, str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from handbook.chain.lane import Flow
@@ -78,6 +79,11 @@ class Host:
             )
         else:
             self._gauge_disk(share)
+
+    def every(self, seconds: float, call: Callable[[], object]) -> Flow:
+        flow = Flow(seconds, call)
+        self.flows.append(flow)
+        return flow
 
     def close(self) -> None:
         for flow in self.flows:

@@ -11,16 +11,21 @@ import re
 from difflib import get_close_matches
 from typing import Any
 
+from handbook import document
+
 CALL = re.compile(r"^\{\{ *(\w+\(.*\)) *\}\}[ \t]*$")
 """A macro line; the group is the call."""
 MACROS = {
+    "chain_table": "handbook.chain.table:chain_table",
     "any_call_errors": "handbook.macros.errors:any_call_errors",
     "error_sections": "handbook.macros.errors:error_sections",
     "limiter_table": "handbook.macros.methods:limiter_table",
     "method_body": "handbook.macros.method:method_body",
     "method_head": "handbook.macros.method:method_head",
     "method_table": "handbook.macros.methods:method_table",
+    "control_call": "handbook.macros.control:control_call",
     "control_faults": "handbook.macros.control:control_faults",
+    "control_modes": "handbook.macros.control:control_modes",
     "control_methods": "handbook.macros.control:control_methods",
     "deviation_overview": "handbook.macros.deviations:deviation_overview",
     "deviation_table": "handbook.macros.deviations:deviation_table",
@@ -29,6 +34,9 @@ MACROS = {
     "metric_overview": "handbook.macros.metrics:metric_overview",
     "metric_reference": "handbook.macros.metrics:metric_reference",
     "retired_table": "handbook.macros.retired:retired_table",
+    "incident_table": "handbook.macros.thresholds:incident_table",
+    "threshold_pictures": "handbook.macros.thresholds:threshold_pictures",
+    "threshold_table": "handbook.macros.thresholds:threshold_table",
     "runbook_table": "handbook.macros.runbooks:runbook_table",
 }
 """By name, the function that draws it. It takes literals and returns Markdown."""
@@ -57,6 +65,8 @@ def draw(call: str) -> str:
     macro = pkgutil.resolve_name(MACROS[name])
     try:
         drawn: str = macro(*args)
+    except document.Unreadable as error:
+        raise MacroError(str(error.problem)) from None
     except TypeError as error:
         if error.__traceback__ and error.__traceback__.tb_next:
             raise  # a defect inside the macro

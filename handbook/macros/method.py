@@ -26,8 +26,8 @@ ALIAS = "alias"
 """A case with this word in its name is about a name that only the mock has; no page shows it."""
 
 
-def method_head(name: str) -> str:
-    """Opens the section: heading, effect, role, limiter, builds, summary."""
+def method_head(name: str, level: int = 2) -> str:
+    """Opens the section: heading of that level, effect, role, limiter, builds, summary."""
     method = _find(name)
     effect, role = method["x-effect"], method["x-role"]
     data = f'data-method="{name}" data-effect="{effect}" data-role="{role}"'
@@ -45,7 +45,7 @@ def method_head(name: str) -> str:
     hazard = f'\n\n!!! danger "Hazard"\n    {method["x-hazard"]}' if "x-hazard" in method else ""
     return (
         f'<div class="rpc-method" {data} markdown>\n\n'
-        f"## {name} {{ #{anchor(name)} }}\n\n{' '.join(badges)}\n\n{chr(10).join(said)}{hazard}\n"
+        f"{'#' * level} {name} {{ #{anchor(name)} }}\n\n{' '.join(badges)}\n\n{chr(10).join(said)}{hazard}\n"
     )
 
 

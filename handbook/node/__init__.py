@@ -8,6 +8,7 @@ Bytes come in at the top, and every module imports only from the ones below it:
     world       what an operator steers: clock, chain, coins, executor, market
     breaking    what an operator breaks: faults, the net between nodes
     members     the params of the `mock.*` methods
+    results     what those answer: members, types, meaning
     near        what a refused call probably meant
     rpc         the RPC listener: limiter, Host list, routes, method table
     salvage     what can still be read of a damaged log
