@@ -95,14 +95,15 @@ def verify(
 
 
 @main.command()
-def check() -> None:
+@click.option("--monitoring", is_flag=True, help="metrics, rules, panels and routes only")
+def check(monitoring: bool) -> None:
     """Check pages, runbooks and monitoring as far as that needs no node; says what is missing, with page and line."""
     from handbook.check import check as run
     from handbook.document import Unreadable
     from handbook.page import PageError
 
     try:
-        checked = run()
+        checked = run(monitoring)
     except (Unreadable, PageError) as error:
         raise click.ClickException(str(error)) from None
     for problem in checked.problems:
@@ -170,6 +171,23 @@ def conform(**options: Any) -> None:
     except (BadCase, Unusable, Unreachable, RuntimeError) as error:
         raise click.ClickException(str(error)) from None
     sys.exit(1 if bad else 0)
+
+
+@main.command()
+def mutate() -> None:
+    """Break each documented member and error of the mock's answers, and say what no case notices."""
+    from handbook import bench, cases, mutations, trial
+
+    with bench.OwnNodes() as nodes:
+        results = trial.run([case for found in cases.load().values() for case in found], nodes, {})
+    for result in results:
+        if result.verdict in trial.BAD:
+            raise click.ClickException(f"{result.case.id} fails as it is: {result.told} (hint: handbook conform)")
+    score = mutations.score(results)
+    for survivor in score.survivors:
+        click.echo(f"no case notices: {survivor}", err=True)
+    click.echo(score)
+    sys.exit(1 if score.survivors else 0)
 
 
 @main.command()
@@ -290,6 +308,28 @@ def renumber(file: Path, start: int) -> None:
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{file}: {len(moved)} panels renumbered" + "".join(f"\n  {old} -> {new}" for old, new in moved.items()))
+
+
+@dashboards.command()
+@click.option("--prometheus", metavar="URL", help="draw from its data  [default: a mock node's six hours at work]")
+@click.option("--window", default="6h", show_default=True, metavar="TIME", help="with --prometheus, until now")
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="default: build/pictures/dashboards")
+def preview(prometheus: str | None, window: str, to: Path | None) -> None:
+    """Ask every panel's queries of a Prometheus, say which return nothing, and draw both dashboards."""
+    from handbook import previews
+    from handbook.query_api import QueryApi, QueryFailed
+    from handbook.tool import MissingTool
+    from handbook.tune import seconds
+
+    api = QueryApi(prometheus.rstrip("/")) if prometheus else None
+    try:
+        drawn = previews.preview(api, seconds(window), to)
+    except (MissingTool, QueryFailed, FileNotFoundError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    for problem in drawn.problems:
+        click.echo(problem, err=True)
+    click.echo(drawn.summary())
+    sys.exit(1 if drawn.problems else 0)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,12 @@ def selectors(query: str) -> list[promql.VectorSelector]:
     return [node for node in nodes(expression) if isinstance(node, promql.VectorSelector)]
 
 
+def series_in(query: str) -> set[str]:
+    """Names of all series that it selects. Raises ValueError with the parser's words."""
+    selectors = (node for node in nodes(parse(query)) if isinstance(node, promql.VectorSelector))
+    return {name for selector in selectors if (name := series_of(selector))}
+
+
 def threshold(query: str) -> float | None:
     """The number that the query as a whole compares with; None where it does not end in one comparison."""
     try:
@@ -93,12 +99,6 @@ def threshold(query: str) -> float | None:
     if not isinstance(expression, promql.BinaryExpr) or str(expression.op) not in COMPARISONS:
         return None
     return float(expression.rhs.val) if isinstance(expression.rhs, promql.NumberLiteral) else None
-
-
-def series_in(expression: str) -> set[str]:
-    """Names of all series that it selects. Raises ValueError with the parser's words."""
-    selectors = (node for node in nodes(parse(expression)) if isinstance(node, promql.VectorSelector))
-    return {name for selector in selectors if (name := series_of(selector))}
 
 
 def ceiling(expression: promql.Expr, known: Known) -> float | None:

@@ -35,10 +35,18 @@ class Rule:
     expr_where: str
     waits: str | None = None
     """An alert's `for`; None where it says none."""
-    hold: float = 0.0
-    """Seconds of `for`."""
-    keep: float = 0.0
-    """Seconds of `keep_firing_for`."""
+    keeps: str | None = None
+    """An alert's `keep_firing_for`."""
+
+    @property
+    def hold(self) -> float:
+        """Seconds of `for`."""
+        return _seconds(self.waits)
+
+    @property
+    def keep(self) -> float:
+        """Seconds of `keep_firing_for`."""
+        return _seconds(self.keeps)
 
     @property
     def slug(self) -> str:
@@ -85,17 +93,16 @@ def _rules(found: Document) -> list[Rule]:
                     where=found.where("groups", g, "rules", r, kind),
                     expr_where=found.where("groups", g, "rules", r, "expr"),
                     waits=rule.get("for"),
-                    hold=_seconds(rule.get("for")),
-                    keep=_seconds(rule.get("keep_firing_for")),
+                    keeps=rule.get("keep_firing_for"),
                 )
             )
     return rules
 
 
-def _seconds(duration: object) -> float:
+def _seconds(duration: str | None) -> float:
     """0 for what is no duration: promtool rejects that."""
     try:
-        return float(promql_parser.parse_duration(str(duration or "0s")).total_seconds())
+        return float(promql_parser.parse_duration(duration or "0s").total_seconds())
     except ValueError:
         return 0.0
 

@@ -216,7 +216,7 @@ def test_every_call_says_what_it_does_and_the_page_shows_all() -> None:
     from handbook.macros.control import control_faults, control_methods
 
     assert [name for name, handler in control.METHODS.items() if not (handler.__doc__ or "").strip()] == []
-    assert control_methods().count("\n| `mock.") == len(control.METHODS)
+    assert control_methods().count("\n| [`mock.") == len(control.METHODS)
     assert [kind for kind in KINDS if f"| `{kind}` |" not in control_faults()] == []
 
 

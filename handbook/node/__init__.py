@@ -8,6 +8,7 @@ Bytes come in at the top, and every module imports only from the ones below it:
     world       what an operator steers: clock, chain, coins, executor, market
     breaking    what an operator breaks: faults, the net between nodes
     members     the params of the `mock.*` methods
+    results     what those answer: members, types, meaning
     near        what a refused call probably meant
     rpc         the RPC listener: limiter, Host list, routes, method table
     salvage     what can still be read of a damaged log
@@ -19,8 +20,13 @@ Bytes come in at the top, and every module imports only from the ones below it:
     envelope    the JSON-RPC envelope: bytes to a call, an outcome to bytes
     treasury    the eight gov.treasury.* methods
     governance  proposals to change parameters, which never take effect
-    energy      the energy market's methods, and config.reload
+    energy      the methods that trade on the energy market
+    energy_reads  the methods that show it
+    settlement  proposals to change how it settles
+    provider_keys  config.reload: its providers' keys
+    energy_params  the params of all these
     liveness    the methods that tell whether a node is alive
+    lenient     params of which the ones that do not fit count as absent
     node        the one node: state, log, clock, everything the methods act on
     miner       how chain time passes
     executor    the treasury executor: lease, tick, crash points

@@ -20,6 +20,7 @@ from handbook.node.members import check
 from handbook.node.node import Node
 from handbook.node.parser import Request
 from handbook.node.peers import MAX_MESSAGE
+from handbook.node.results import misfit
 from handbook.node.rpc import host_allowed
 from handbook.node.wire import FRESH_SECONDS, Connection, reply
 
@@ -75,7 +76,10 @@ def run(node: Node, method: str, params: Any, caller: Caller) -> Any:
         raise RpcError(-32601, f"{method}: no such method; there are {', '.join(METHODS)}")
     params = {} if params is None else params
     check(method, params)
-    return handler(node, params)
+    result = handler(node, params)
+    if wrong := misfit(method, result):
+        raise RpcError(-32603, "internal error", wrong)
+    return result
 
 
 class ControlSite:

@@ -8,7 +8,7 @@ rehearsals that need two nodes on one chain.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -29,11 +29,11 @@ MAX_PEERS = 32
 class Message(msgspec.Struct):
     """A node's chain and mempool. `meet` asks to be taken up among the other's peers."""
 
-    sender: str
-    root: ev.Root
-    links: list[ev.Link]
-    mempool: list[ev.Admitted]
-    meet: bool = False
+    sender: Annotated[str, msgspec.Meta(description="control listener of the node that speaks")]
+    root: Annotated[ev.Root, msgspec.Meta(description="where its links begin: hash, height, accounts")]
+    links: Annotated[list[ev.Link], msgspec.Meta(description="its blocks since then, those mined at once together")]
+    mempool: Annotated[list[ev.Admitted], msgspec.Meta(description="its payments that wait")]
+    meet: Annotated[bool, msgspec.Meta(description="whether it asks to be taken up")] = False
 
 
 class Peers:
