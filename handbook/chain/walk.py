@@ -29,8 +29,8 @@ EARLY = 0.5
 
 
 def receivers(rule: Rule) -> frozenset[str]:
-    """Who must hear of the alert."""
-    return BY_NAME.get(rule.name, TOLD[rule.labels["severity"]])
+    """Who must hear of the alert; nobody for a severity that there is not."""
+    return BY_NAME.get(rule.name) or TOLD.get(rule.labels.get("severity", ""), frozenset())
 
 
 @dataclass
