@@ -66,6 +66,7 @@ report back onto the site as data. A module imports only from the ones above it 
     errors     what an operator does about each error, snippets/errors.yml
     sections   every method has one section on the site
     steering   the page of the mock's control calls: each has its tables and an example
+    chain/     every alert's way from the metric to the pager
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
     turns      who of the processes that share a run may run
@@ -75,7 +76,6 @@ report back onto the site as data. A module imports only from the ones above it 
     site_server  the built site over HTTP, and the way from its pages to the mock node
     serve      `handbook serve`: node, pages, site
     node/      the mock node
-    chain/     every alert's way from the metric to the pager
     monitor    `handbook monitor`: the same, to break and to mend by hand
 """
 

@@ -22,7 +22,7 @@ Groups = list[dict[str, Any]]
 class _AsWritten(yaml.SafeDumper):
     """Puts no scalar into quotes for looking like a number: what it is, is for its reader to say."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]  # what the stubs call an instance's
 
 
 def run(tests: dict[str, Any], groups: Groups, directory: Path, names: Collection[str] | None = None) -> Said:
