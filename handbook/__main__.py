@@ -95,14 +95,15 @@ def verify(
 
 
 @main.command()
-def check() -> None:
+@click.option("--monitoring", is_flag=True, help="metrics, rules, panels and routes only")
+def check(monitoring: bool) -> None:
     """Check pages, runbooks and monitoring as far as that needs no node; says what is missing, with page and line."""
     from handbook.check import check as run
     from handbook.document import Unreadable
     from handbook.page import PageError
 
     try:
-        checked = run()
+        checked = run(monitoring)
     except (Unreadable, PageError) as error:
         raise click.ClickException(str(error)) from None
     for problem in checked.problems:

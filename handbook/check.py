@@ -59,9 +59,12 @@ class Checked:
         return f"{looked}: {len(self.problems) or 'no'} problem{'' if len(self.problems) == 1 else 's'}"
 
 
-def check() -> Checked:
-    """Problems as `path:line: …`, in the order RPC, pages, monitoring, runbooks."""
+def check(monitoring: bool = False) -> Checked:
+    """Problems as `path:line: …`, in the order RPC, pages, monitoring, runbooks; or of `monitoring` alone."""
     checked = Checked()
+    if monitoring:
+        _monitoring(checked)
+        return checked
     _facts(checked)
     _reference(checked)
     _pages(checked)

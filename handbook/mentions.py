@@ -37,7 +37,8 @@ HELP = frozenset({"--help", "-h", "--version"})
 
 _SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _VARIABLE = re.compile(r"\bTB_[A-Z0-9_]+[*…]?")
-_PORT = re.compile(r"(?:127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1?\]):(\d{1,5})\b|\bports? (\d{4,5})\b")
+_PORT = re.compile(r"(?:127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1?\]):(\d{3,5})\b|\bports? (\d{4,5})\b")
+"""Ports below 100, at which nothing listens, stand for a node that is not there."""
 _SENT = re.compile(r'\\?"method\\?"\s*:\s*\\?"([\w.*]+)\\?"')
 _METHOD = re.compile(r"[a-z][\w.]*")
 _QUOTED = re.compile(r"""["']([a-z_]+(?:\.[a-z_]+)+)["']""")
@@ -107,8 +108,7 @@ def found_in(lines: Iterable[Line], known: Vocabulary) -> Iterator[Mention]:
         for name in _VARIABLE.findall(line.text):
             yield Mention(line.number, "variable", name)
         for match in _PORT.finditer(line.text):
-            if (port := match[1] or match[2]) != "0":
-                yield Mention(line.number, "port", port)
+            yield Mention(line.number, "port", match[1] or match[2])
         texts = [line.text] if line.in_block else [match[2].strip() for match in _SPAN.finditer(line.text)]
         for text in texts:
             yield from _methods(line, text, known.segments)

@@ -59,6 +59,11 @@ class Rule:
         return self.annotations.get("runbook_url", "").partition("#")[2]
 
     @property
+    def fragment(self) -> str:
+        """The anchor as it stands in an address, with its #."""
+        return f"#{self.anchor}" if self.anchor else ""
+
+    @property
     def always(self) -> bool:
         """Whether it rests on no series, so that it fires from the first evaluation on."""
         return not promql.selectors(self.expr)

@@ -26,6 +26,8 @@ SECTIONS = (
     "If it does not work",
     "Prevent",
 )
+HERE = "here"
+"""`drill` of a page whose own scene is the whole rehearsal."""
 FIRST_BLOCK_LINE = 40
 """The first command stands on the first screen: not below this line of the source, folded scenes left out."""
 PROMISES = ("**Undo**", "**Stop if**")
@@ -106,7 +108,10 @@ def check_links(
         problems += _alerts(book, alerts)
         if meta.get("owner") not in receivers:
             problems.append(_linked(book, "owner", "no receiver has this name", receivers))
-        if meta.get("drill") not in drills:
+        if meta.get("drill") == HERE:
+            if not any("mock" in block.needs and block.effect != "read" for block in book.page.blocks):
+                problems.append(_linked(book, "drill", "the page sets no scene that changes anything"))
+        elif meta.get("drill") not in drills:
             problems.append(_linked(book, "drill", "no chaos scenario has this anchor", drills))
     slugs = {book.slug: book for book in books}
     for rule in alerts.values():

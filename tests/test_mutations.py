@@ -18,7 +18,7 @@ from handbook.mutations import Mutation
 from handbook.trial import Result
 
 ALL = [case for found in cases.load().values() for case in found]
-PAGE = facts.ROOT / "docs" / "TREASURY_RPC_ENDPOINTS.md"
+SHORT, WHOLE = "docs/index.md", "docs/TREASURY_RPC_ENDPOINTS.md"
 
 
 @pytest.fixture(scope="module")
@@ -95,16 +95,17 @@ LONG = pytest.mark.long
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "kind"),
+    ("method", "path", "kind", "page"),
     [
-        ("gov.treasury.balance", ["balance"], "rename"),
-        pytest.param("gov.treasury.disbursements", ["next_cursor"], "drop", marks=LONG),
-        pytest.param("gov.treasury.submit_disbursement", ["created_at"], "retype", marks=LONG),
-        pytest.param("gov.treasury.balance_history", ["snapshots", "*", "delta"], "change", marks=LONG),
+        ("gov.treasury.balance", ["balance"], "rename", SHORT),
+        pytest.param("gov.treasury.balance", ["last_snapshot", "event"], "retype", WHOLE, marks=LONG),
+        pytest.param("gov.treasury.disbursements", ["next_cursor"], "drop", WHOLE, marks=LONG),
+        pytest.param("gov.treasury.submit_disbursement", ["created_at"], "retype", WHOLE, marks=LONG),
+        pytest.param("gov.treasury.balance_history", ["snapshots", "*", "delta"], "change", WHOLE, marks=LONG),
     ],
 )
 def test_a_node_with_one_broken_member_fails_a_case_and_a_page(
-    method: str, path: list[str], kind: str, tmp_path: Path
+    method: str, path: list[str], kind: str, page: str, tmp_path: Path
 ) -> None:
     env = broken_node(tmp_path, method, path, kind)
 
@@ -115,5 +116,5 @@ def test_a_node_with_one_broken_member_fails_a_case_and_a_page(
     held = run("conform", method)
     assert held.returncode == 1 and f"snippets/rpc/{method}/" in held.stderr, held.stdout + held.stderr
     assert f".{path[-1]}: expected" in held.stderr
-    shown = run("verify", PAGE, "--report", tmp_path / "report.json")
-    assert shown.returncode == 1 and f"docs/{PAGE.name}:" in shown.stderr, shown.stdout + shown.stderr
+    shown = run("verify", page, "--report", tmp_path / "report.json")
+    assert shown.returncode == 1 and f"{page}:" in shown.stderr, shown.stdout + shown.stderr

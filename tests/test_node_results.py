@@ -10,6 +10,7 @@ from node_process import ask, fresh_node
 
 from handbook import facts, steering
 from handbook.macros import MacroError, draw
+from handbook.macros.control import HOMES
 from handbook.node import control, results
 from handbook.node.desk import Desk
 from handbook.node.failure import RpcError
@@ -66,10 +67,14 @@ def test_the_tables_name_every_member() -> None:
     drawn = {name: draw(f'control_call("{name}")') for name in control.METHODS}
     for name, text in drawn.items():
         assert all(f"| `{param}` |" in text for param in MEMBERS.get(name, {}))
-        assert all(f"| `{field}` |" in text for field in results.RESULTS[name].__struct_fields__)
+        shared = HOMES.get(results.RESULTS[name], name)
+        home = drawn[shared]
+        assert all(f"| `{field}` |" in home for field in results.RESULTS[name].__struct_fields__)
+        assert (f"Answers as [`{shared}`]" in text) == (shared != name)
         assert "| refused with -32602 |" in text
     assert "| `entries[].error.near` | string, or left out |" in drawn["mock.journal"]
     assert "| `entries[].error` | object or null |" in drawn["mock.journal"]
+    assert sum("Answers as" in text for text in drawn.values()) == 5
     with pytest.raises(MacroError, match=r"no call 'mock\.time'"):
         draw('control_call("mock.time")')
 

@@ -19,7 +19,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
 from handbook import reference, schemas
-from handbook.node import energy, gate, liveness, treasury
+from handbook.node import energy_reads, gate, liveness, treasury
 from handbook.node.config import EnergyRates, Limits
 from handbook.node.methods import ALIASES, METHODS
 
@@ -138,7 +138,7 @@ def test_clamps_and_defaults_are_those_of_the_code() -> None:
         for param in one["params"]
         if "x-clamp" in param
     }
-    pages = ([1, energy.MAX_PAGE_SIZE], energy.PAGE_SIZE)
+    pages = ([1, energy_reads.MAX_PAGE_SIZE], energy_reads.PAGE_SIZE)
     lists = ([1, treasury.MAX_LIMIT], treasury.DEFAULT_LIMIT)
     assert found == {
         **{(f"energy.{name}", "page_size"): pages for name in ("credits", "disputes", "receipts", "slashes")},

@@ -71,6 +71,7 @@ BAD_LINKS = {
     ],
     "other-severity": ["3: severity warning: its rule (rules.yml:7) says critical"],
     "unknown-owner": ["5: owner nobody: no receiver has this name\n  hint: one of pagerduty, treasury-team"],
+    "drill-without-scene": ["7: drill here: the page sets no scene that changes anything"],
     "unknown-drill": [
         "7: drill meteor: no chaos scenario has this anchor\n  hint: one of executor-crash, scrape-failure",
     ],

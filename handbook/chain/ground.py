@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from handbook import tool
 from handbook.chain.fault import Fault
 from handbook.chain.host import Host
 from handbook.chain.lane import Lane, Setup
@@ -15,6 +16,7 @@ from handbook.chain.recorder import Message
 from handbook.chain.stack import Ports, Stack
 from handbook.chain.watch import Watch
 
+SERVERS = ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter")
 STARTERS = 8
 """Processes that are started side by side."""
 
@@ -34,6 +36,8 @@ class Ground:
         ports: Ports | None = None,
         told: Callable[[Message], None] | None = None,
     ) -> None:
+        for name in SERVERS:
+            tool.program(name)
         with ExitStack() as opened:
             self.lanes = _lanes(directory, source, faults, opened)
             self.made = {fault.alert: fault.prepare(self.lanes[fault.alert]) for fault in faults}

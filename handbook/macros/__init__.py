@@ -27,8 +27,15 @@ MACROS = {
     "control_faults": "handbook.macros.control:control_faults",
     "control_modes": "handbook.macros.control:control_modes",
     "control_methods": "handbook.macros.control:control_methods",
+    "claim_table": "handbook.macros.claims:claim_table",
+    "command_table": "handbook.macros.names:command_table",
+    "deviation_counts": "handbook.macros.deviations:deviation_counts",
     "deviation_overview": "handbook.macros.deviations:deviation_overview",
     "deviation_table": "handbook.macros.deviations:deviation_table",
+    "flag_table": "handbook.macros.names:flag_table",
+    "hazard_table": "handbook.macros.deviations:hazard_table",
+    "outside_table": "handbook.macros.names:outside_table",
+    "port_table": "handbook.macros.names:port_table",
     "budget_table": "handbook.macros.metrics:budget_table",
     "exception_table": "handbook.macros.metrics:exception_table",
     "metric_overview": "handbook.macros.metrics:metric_overview",
@@ -38,6 +45,7 @@ MACROS = {
     "threshold_pictures": "handbook.macros.thresholds:threshold_pictures",
     "threshold_table": "handbook.macros.thresholds:threshold_table",
     "runbook_table": "handbook.macros.runbooks:runbook_table",
+    "variable_table": "handbook.macros.names:variable_table",
 }
 """By name, the function that draws it. It takes literals and returns Markdown."""
 

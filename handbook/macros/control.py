@@ -16,7 +16,10 @@ from handbook.node.control import METHODS
 from handbook.node.deviations import SWITCHES
 from handbook.node.members import MEMBERS
 from handbook.node.miner import MODES
-from handbook.node.results import RESULTS
+from handbook.node.results import RESULTS, Net, Status
+
+HOMES: dict[type, str] = {Net: "mock.peers", Status: "mock.status"}
+"""Where a result that several calls share is drawn."""
 
 
 def control_methods() -> str:
@@ -58,6 +61,9 @@ def _params(name: str) -> str:
 
 
 def _result(name: str) -> str:
+    home = HOMES.get(RESULTS[name], name)
+    if home != name:
+        return f"Answers as [`{home}`](#{slug(home)}) does."
     rows = ["| result | type | what it is |", "|---|---|---|"]
     schema = msgspec.json.schema(RESULTS[name])
     rows += [f"| `{path}` | {kind} | {cell(what)} |" for path, kind, what in _members(schema, schema["$defs"], "")]

@@ -80,7 +80,8 @@ def budget_table() -> str:
 
 
 def _group(metric: Metric) -> str:
-    return SOURCES.get(metric.source) or SYSTEMS[metric.name.split("_")[0]]
+    system = metric.name.split("_")[0]
+    return SOURCES.get(metric.source) or SYSTEMS.get(system, system)
 
 
 def _builds(listed: tuple[Metric, ...]) -> list[str]:
@@ -136,7 +137,7 @@ def _used(used: tuple[Use, ...], titles: dict[str, str], alerts: dict[str, Rule]
 
 
 def _name(use: Use, titles: dict[str, str], alerts: dict[str, Rule]) -> str:
-    if use.kind == "alert":
+    if use.kind == "alert" and alerts[use.name].slug:
         return f"[`{use.name}`](../runbooks/{alerts[use.name].slug}.md)"
     if use.kind == "panel":
         return f"{use.name} {titles[use.name]}"

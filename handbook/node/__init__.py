@@ -20,8 +20,13 @@ Bytes come in at the top, and every module imports only from the ones below it:
     envelope    the JSON-RPC envelope: bytes to a call, an outcome to bytes
     treasury    the eight gov.treasury.* methods
     governance  proposals to change parameters, which never take effect
-    energy      the energy market's methods, and config.reload
+    energy      the methods that trade on the energy market
+    energy_reads  the methods that show it
+    settlement  proposals to change how it settles
+    provider_keys  config.reload: its providers' keys
+    energy_params  the params of all these
     liveness    the methods that tell whether a node is alive
+    lenient     params of which the ones that do not fit count as absent
     node        the one node: state, log, clock, everything the methods act on
     miner       how chain time passes
     executor    the treasury executor: lease, tick, crash points

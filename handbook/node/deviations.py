@@ -15,7 +15,7 @@ SWITCHES = {
     "metrics_unset": "the seed's metrics, treasury_balance and treasury_disbursement_backlog are not exported",
     "nesting_fatal": "20 000 nested brackets get no answer, 60 000 end the process",
     "parse_slow": "a long string holds the node up: 0.24 s at 100 kB, 11 s at 500 kB",
-    "proposal_lost": "a submitted disbursement is stored without its proposal",
+    "proposal_lost": "a disbursement is read back without its proposal, and stored so when it changes",
     "submits_overwritten": "submissions that arrive together get one id, and the last one's record",
     "treasury_unlisted": "all gov.treasury.* methods are -32601",
 }

@@ -1,7 +1,7 @@
 """Governance of parameters, and what stands around it.
 
 Nothing ever tallies or activates a proposal: it stays `Open`, no parameter changes, and a rollback finds nothing to
-roll back. Params are read leniently, as the node does: what does not fit counts as absent.
+roll back.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from handbook.node import events as ev
 from handbook.node.envelope import I64_MIN, U64_MAX
 from handbook.node.failure import RpcError
+from handbook.node.lenient import fits, number, text
 from handbook.node.node import Node
 
 KEYS = frozenset(
@@ -57,20 +58,20 @@ def propose(node: Node, params: Any) -> dict[str, Any]:
 
 def submit(node: Node, params: Any) -> dict[str, Any]:
     given = params.get("deps") if isinstance(params, dict) else None
-    deps = [dep for dep in given if _fits(dep, 0, U64_MAX)] if isinstance(given, list) else []
+    deps = [dep for dep in given if fits(dep, 0, U64_MAX)] if isinstance(given, list) else []
     return _submit(node, params, deps)
 
 
 def vote(node: Node, params: Any) -> dict[str, Any]:
     """Whoever votes again overwrites. An unknown choice is `abstain`; dependencies are looked at first."""
-    proposals, id_ = node.state.proposals, _number(params, "proposal_id")
-    epoch, proposal = _number(params, "epoch"), proposals.get(id_)
+    proposals, id_ = node.state.proposals, number(params, "proposal_id")
+    epoch, proposal = number(params, "epoch"), proposals.get(id_)
     if proposal and proposal.deps:  # all known when it was submitted, and no proposal is ever activated
         raise RpcError(-32070, "dependency not active")
     if proposal is None or epoch >= proposal.deadline:
         raise RpcError(-32062, "vote failed", "unknown proposal" if proposal is None else "past its deadline")
-    choice = _text(params, "choice", "yes")
-    node.record(ev.Voted(id_, _text(params, "voter"), choice if choice in ("yes", "no") else "abstain"))
+    choice = text(params, "choice", "yes")
+    node.record(ev.Voted(id_, text(params, "voter"), choice if choice in ("yes", "no") else "abstain"))
     return {"ok": True}
 
 
@@ -95,7 +96,7 @@ def proposals(node: Node, params: Any) -> list[dict[str, Any]]:
 
 def parameters(node: Node, params: Any) -> dict[str, Any]:
     return {
-        "epoch": _number(params, "epoch"),
+        "epoch": number(params, "epoch"),
         "params": PARAMS,
         "runtime_backend_mask": 1,
         "runtime_backend_policy": ["inhouse"],
@@ -115,7 +116,7 @@ def rollback(node: Node, params: Any) -> Any:
 
 
 def governor_snapshot(node: Node, params: Any) -> dict[str, Any]:
-    if _number(params, "epoch", -1) < 0:
+    if number(params, "epoch", -1) < 0:
         raise RpcError(-32602, "epoch required")
     return {"status": "disabled"}
 
@@ -125,37 +126,23 @@ def configure_telemetry(node: Node, params: Any) -> dict[str, Any]:
     rate = params.get("sample_rate") if isinstance(params, dict) else None
     if isinstance(rate, int | float) and not isinstance(rate, bool):
         node.sample_rate_ppm = round(min(max(rate, 0), 1) * 1_000_000)
-    node.compaction_secs = _number(params, "compaction_secs", node.compaction_secs)
+    node.compaction_secs = number(params, "compaction_secs", node.compaction_secs)
     return {"compaction_secs": node.compaction_secs, "sample_rate_ppm": node.sample_rate_ppm, "status": "ok"}
 
 
 def _submit(node: Node, params: Any, deps: list[int]) -> dict[str, Any]:
-    key, epoch = _text(params, "key"), _number(params, "epoch")
+    key, epoch = text(params, "key"), number(params, "epoch")
     if key not in KEYS:
         raise RpcError(-32060, "bad key")
-    value, low, high = (_number(params, name, 0, I64_MIN, I64_MAX) for name in ("new_value", "min", "max"))
+    value, low, high = (number(params, name, 0, I64_MIN, I64_MAX) for name in ("new_value", "min", "max"))
     known = node.state.proposals
     if not low <= value <= high:
         raise RpcError(-32061, "submit failed", f"{value} is not within {low} and {high}")
     if missing := [dep for dep in deps if dep not in known]:
         raise RpcError(-32061, "submit failed", f"there is no proposal {missing[0]} to depend on")
-    id_, deadline = len(known), _number(params, "vote_deadline", epoch)
-    node.record(ev.Proposed(id_, key, value, low, high, _text(params, "proposer"), epoch, deadline, deps))
+    id_, deadline = len(known), number(params, "vote_deadline", epoch)
+    node.record(ev.Proposed(id_, key, value, low, high, text(params, "proposer"), epoch, deadline, deps))
     return {"id": id_}
-
-
-def _number(params: Any, name: str, default: int = 0, low: int = 0, high: int = U64_MAX) -> int:
-    found = params.get(name) if isinstance(params, dict) else None
-    return found if _fits(found, low, high) else default  # type: ignore[return-value]
-
-
-def _fits(value: Any, low: int, high: int) -> bool:
-    return type(value) is int and low <= value <= high
-
-
-def _text(params: Any, name: str, default: str = "") -> str:
-    found = params.get(name) if isinstance(params, dict) else None
-    return found if isinstance(found, str) else default
 
 
 METHODS: dict[str, Callable[[Node, Any], Any]] = {

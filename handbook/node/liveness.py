@@ -1,7 +1,4 @@
-"""The methods that tell whether a node is alive.
-
-Params are read leniently, as the node does: what does not fit counts as absent.
-"""
+"""The methods that tell whether a node is alive."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from typing import Any
 from handbook.node import chain, forks
 from handbook.node.exposition import render
 from handbook.node.failure import Dropped
+from handbook.node.lenient import number, text
 from handbook.node.node import Node
 
 DIFFICULTY = 1
@@ -18,11 +16,11 @@ MAX_HEADERS = 10_000
 
 
 def balance(node: Node, params: Any) -> dict[str, Any]:
-    return {"amount": chain.balance(node.state, _text(params, "address"))}
+    return {"amount": chain.balance(node.state, text(params, "address"))}
 
 
 def mempool_stats(node: Node, params: Any) -> dict[str, Any]:
-    return chain.stats(node.state, _text(params, "lane"), node.now())
+    return chain.stats(node.state, text(params, "lane"), node.now())
 
 
 def settlement_status(node: Node, params: Any) -> dict[str, Any]:
@@ -48,7 +46,7 @@ def latest_header(node: Node, params: Any) -> dict[str, Any]:
 def headers(node: Node, params: Any) -> list[dict[str, Any]]:
     """Oldest first, from height `start`; never more than `MAX_HEADERS`, which is this mock's own bound."""
     _clean_lock(node)
-    start, limit = _count(params, "start", 0), min(_count(params, "limit", 200), MAX_HEADERS)
+    start, limit = number(params, "start", 0), min(number(params, "limit", 200), MAX_HEADERS)
     first = max(start, 1)
     return [_header(node, height) for height in range(first, min(first + limit, node.state.height + 1))]
 
@@ -78,16 +76,6 @@ def _clean_lock(node: Node) -> None:
 def metrics(node: Node, params: Any) -> str:
     node.deviates("metrics_unset")
     return render(node)
-
-
-def _text(params: Any, name: str) -> str:
-    found = params.get(name) if isinstance(params, dict) else None
-    return found if isinstance(found, str) else ""
-
-
-def _count(params: Any, name: str, default: int) -> int:
-    found = params.get(name) if isinstance(params, dict) else None
-    return found if type(found) is int and found >= 0 else default
 
 
 def _always(result: Any) -> Callable[[Node, Any], Any]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from handbook.node import energy, governance, liveness, treasury
+from handbook.node import energy, governance, liveness, provider_keys, settlement, treasury
 from handbook.node.failure import RpcError, invalid_params
 from handbook.node.gate import Caller
 from handbook.node.node import Node
@@ -20,6 +20,8 @@ METHODS: dict[str, Callable[[Node, Any], Any]] = {
     **liveness.METHODS,
     **governance.METHODS,
     **energy.METHODS,
+    **settlement.METHODS,
+    **provider_keys.METHODS,
 }
 
 # Seed aliases: names that the node does not have and this mock accepts. `x-alias` in openrpc.json says the same.
