@@ -42,6 +42,7 @@ report back onto the site as data. A module imports only from the ones above it 
     levels     how far an answer agrees with the one that a case expects
     coverage   what the cases leave out of the description
     starts     mock nodes started in the four ways that cases want
+    bench      where cases are put: mock nodes of our own, or one node that runs
     staging    the node that a case finds, for blocks that name one
     runner     runs a page's blocks in order and gives each a verdict
     report     verdicts to build/report.json and back
@@ -58,7 +59,6 @@ report back onto the site as data. A module imports only from the ones above it 
     metric_uses  where each metric is used, and what it lacks
     listed     the cases that a deviation says a build fails
     recordings  recorded calls as cases, and back
-    bench      where cases are put: mock nodes of our own, or one node that runs
     trial      puts cases to a node and gives each a verdict
     mutations  answers that are broken on purpose, and whether a case notices
     conformity  what came of it: table, JSON, recorded calls
