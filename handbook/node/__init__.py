@@ -28,6 +28,7 @@ Bytes come in at the top, and every module imports only from the ones below it:
     liveness    the methods that tell whether a node is alive
     lenient     params of which the ones that do not fit count as absent
     node        the one node: state, log, clock, everything the methods act on
+    dying       how a fault ends the process
     miner       how chain time passes
     executor    the treasury executor: lease, tick, crash points
     records     stored disbursements, as the store gives them back
@@ -54,7 +55,8 @@ Bytes come in at the top, and every module imports only from the ones below it:
     replay      what its file says when it is read back
     library     pages of shelves, in the log's file
     forks       the chain of a node with peers: which branch wins, what becomes of the loser's payments
-    state       the one state, and how an event changes it
+    apply       how an event changes the state
+    state       the one state
     shelf       objects by number, some in memory, some on pages
     market_state  the energy market's part of it
     events      every kind of change there is
