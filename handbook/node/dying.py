@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 from handbook.node import events as ev
 from handbook.node.config import Config
-from handbook.node.failure import CommitFailed, StartFailure
+from handbook.node.failure import CommitFailed, LogLost, StartFailure
 from handbook.node.faults import STORAGE
 from handbook.node.torn import tear
 
@@ -31,6 +32,12 @@ def die(node: Node) -> None:
     if node.state.crashed == TORN:
         tear(node.log.path.with_name(f"{node.log.path.name}-wal"))
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def give_up(why: LogLost) -> NoReturn:
+    """Ends the process with status 1. Whoever waits for an answer gets none: nothing is acknowledged."""
+    print(why, file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def at_commit(node: Node) -> None:

@@ -20,7 +20,7 @@ from handbook.node.contract import Contract
 from handbook.node.deviations import BUILDS
 from handbook.node.executor import Executor
 from handbook.node.exposition import Metrics
-from handbook.node.failure import CommitFailed, StartFailure
+from handbook.node.failure import CommitFailed, LogLost, StartFailure
 from handbook.node.faults import Fault, Faults
 from handbook.node.gate import Gate
 from handbook.node.journal import Journal
@@ -150,7 +150,7 @@ class Node:
             self.record(*more)
 
     def commit(self) -> None:
-        """Stores what was recorded. Raises CommitFailed; then `rebuild` is the only way on."""
+        """Stores what was recorded. Raises CommitFailed; then `rebuild` is the only way on. Raises LogLost."""
         events = self.uncommitted
         if not events:
             return
@@ -171,9 +171,12 @@ class Node:
         dying.crash(self, fault)
 
     def rebuild(self) -> None:
-        """Forgets what was not committed: the state is what the log says."""
+        """Forgets what was not committed: the state is what the log says. Raises LogLost if it cannot be read."""
         self.uncommitted = []
-        self.state = self.log.reload()
+        try:
+            self.state = self.log.reload()
+        except StartFailure as failure:
+            raise LogLost(str(failure)) from None
         self.miner.follow()
         if self.executor and self.executor.unstored:
             self.executor.end("treasury storage error")
