@@ -30,6 +30,7 @@ FACTS = (
     "monitoring/alertmanager.yml",
     "monitoring/prometheus.yml",
     "monitoring/rules_test.yml",
+    "snippets/control.yml",
     "snippets/metric_exceptions.yml",
     "snippets/retired.yml",
 )
