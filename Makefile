@@ -8,12 +8,12 @@ WORKERS ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 # command:Debian package, for the pages; the tests also open the site in a browser
-TOOLS := curl:curl jq:jq promtool:prometheus amtool:prometheus-alertmanager pandoc:pandoc
+TOOLS := curl:curl jq:jq promtool:prometheus amtool:prometheus-alertmanager pandoc:pandoc \
+  prometheus-node-exporter:prometheus-node-exporter shellcheck:shellcheck
 BROWSER := chromium:chromium libatomic.so.1:libatomic1
-HOST_METRICS := prometheus-node-exporter:prometheus-node-exporter
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check verify update build lint lock tools clean
+.PHONY: help run test monitor check verify update build lint lock tools clean
 
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,10 +21,13 @@ help: ## Show the verbs
 run: $(READY) tools ## Start the mock node, run every page, build the site with its verdicts, serve it
 	@exec $(BIN)/handbook serve --host $(HOST) --port $(PORT) $(if $(FRESH),--fresh)
 
-test: TOOLS += $(BROWSER) $(HOST_METRICS)
+test: TOOLS += $(BROWSER)
 test: $(READY) tools ## Run all tests and every block of every page
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --report build/report.json $(if $(FRESH),,--reuse) $(ARGS)
+
+monitor: $(READY) tools ## Run nodes, Prometheus and Alertmanager; break and mend by hand, ALERTS="..." only some
+	@exec $(BIN)/handbook monitor $(ALERTS)
 
 check: $(READY) tools ## Check pages, runbooks and monitoring as far as that needs no node
 	@$(BIN)/handbook check

@@ -12,7 +12,7 @@ if [[ ! -x $handbook ]]; then
     exit 2
   }
 fi
-if [[ ${1:-} && $1 != -* ]]; then
+if [[ ${1:-} == - || ${1:-} == [!-]* ]]; then
   set -- --url "$@"
 fi
 exec "$handbook" metrics "$@"

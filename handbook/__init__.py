@@ -18,6 +18,7 @@ report back onto the site as data. A module imports only from the ones above it 
     promql     what is wrong with a query although it parses
     rules      rule files
     rule_tests their unit tests
+    scrape_config  Prometheus' configuration: jobs, limits
     alertmanager  routes, receivers, templates
     renumber   new panel ids for a dashboard
     dashboards Grafana dashboards
@@ -34,6 +35,7 @@ report back onto the site as data. A module imports only from the ones above it 
     examples   checks of blocks that are not run: json, yaml, promql, toml
     queries    checks of promql blocks
     program    runs a python block
+    schemas    the published schemas: sound, and their examples fit
     cases      requests and their exact answers, snippets/rpc
     reference  the description of the RPC, held to its metaschema and to itself
     fields     the documented members of methods' results
@@ -50,21 +52,20 @@ report back onto the site as data. A module imports only from the ones above it 
     runbook    the contract of a runbook page: front matter and sections
     names      names that pages may not use, and the names that were meant
     links      links from page to page: file and anchor are there
-    cases      requests and their exact answers, snippets/rpc
-    reference  the description of the RPC, held to its metaschema and to itself
-    fields     the documented members of methods' results
-    levels     how far an answer agrees with the one that a case expects
-    coverage   what the cases leave out of the description
-    steering   the page of the mock's control calls: each has its tables and an example
-    starts     mock nodes started in the four ways that cases want
+    vocabulary the names that exist: methods, metrics, variables, commands, flags, ports
+    mentions   the names that a page mentions, and those of them that do not exist
+    claims     what documents of the node say and its build does not do
+    metric_uses  where each metric is used, and what it lacks
     listed     the cases that a deviation says a build fails
     recordings  recorded calls as cases, and back
     bench      where cases are put: mock nodes of our own, or one node that runs
     trial      puts cases to a node and gives each a verdict
+    mutations  answers that are broken on purpose, and whether a case notices
     conformity  what came of it: table, JSON, recorded calls
     conform    `handbook conform`
     errors     what an operator does about each error, snippets/errors.yml
     sections   every method has one section on the site
+    steering   the page of the mock's control calls: each has its tables and an example
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
     turns      who of the processes that share a run may run
@@ -75,6 +76,7 @@ report back onto the site as data. A module imports only from the ones above it 
     serve      `handbook serve`: node, pages, site
     node/      the mock node
     chain/     every alert's way from the metric to the pager
+    monitor    `handbook monitor`: the same, to break and to mend by hand
 """
 
 __version__ = "0.1.0"

@@ -95,14 +95,15 @@ def verify(
 
 
 @main.command()
-def check() -> None:
+@click.option("--monitoring", is_flag=True, help="metrics, rules, panels and routes only")
+def check(monitoring: bool) -> None:
     """Check pages, runbooks and monitoring as far as that needs no node; says what is missing, with page and line."""
     from handbook.check import check as run
     from handbook.document import Unreadable
     from handbook.page import PageError
 
     try:
-        checked = run()
+        checked = run(monitoring)
     except (Unreadable, PageError) as error:
         raise click.ClickException(str(error)) from None
     for problem in checked.problems:
@@ -173,6 +174,23 @@ def conform(**options: Any) -> None:
 
 
 @main.command()
+def mutate() -> None:
+    """Break each documented member and error of the mock's answers, and say what no case notices."""
+    from handbook import bench, cases, mutations, trial
+
+    with bench.OwnNodes() as nodes:
+        results = trial.run([case for found in cases.load().values() for case in found], nodes, {})
+    for result in results:
+        if result.verdict in trial.BAD:
+            raise click.ClickException(f"{result.case.id} fails as it is: {result.told} (hint: handbook conform)")
+    score = mutations.score(results)
+    for survivor in score.survivors:
+        click.echo(f"no case notices: {survivor}", err=True)
+    click.echo(score)
+    sys.exit(1 if score.survivors else 0)
+
+
+@main.command()
 def build() -> None:
     """Build the site into build/site, strictly, with the verdicts of build/report.json on it."""
     from handbook.serve import SITE, build_site
@@ -195,6 +213,28 @@ def serve(host: str, port: int, node_port: int, control_port: int, metrics_port:
     from handbook.target import Ports
 
     sys.exit(run(host, port, Ports(node_port, control_port, metrics_port), stay=not once, fresh=fresh))
+
+
+@main.command()
+@click.argument("alerts", nargs=-1)
+def chain(alerts: tuple[str, ...]) -> None:
+    """Break something for each of ALERTS, or for all, and follow each from the metric to the pager and back."""
+    from handbook.chain.command import command
+
+    sys.exit(command(alerts))
+
+
+@main.command()
+@click.argument("alerts", nargs=-1)
+@click.option("--prometheus-port", default=0, show_default=True, help="on 127.0.0.1; 0 takes a free one")
+@click.option("--alertmanager-port", default=0, show_default=True)
+@click.option("--recorder-port", default=0, show_default=True, help="where what stands for Slack and PagerDuty listens")
+def monitor(alerts: tuple[str, ...], prometheus_port: int, alertmanager_port: int, recorder_port: int) -> None:
+    """Run mock nodes, Prometheus and Alertmanager until Ctrl-C; break and mend what ALERTS, or all, are about."""
+    from handbook.chain.stack import Ports
+    from handbook.monitor import monitor as run
+
+    sys.exit(run(alerts, Ports(prometheus_port, alertmanager_port, recorder_port)))
 
 
 @main.command()
@@ -268,6 +308,28 @@ def renumber(file: Path, start: int) -> None:
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{file}: {len(moved)} panels renumbered" + "".join(f"\n  {old} -> {new}" for old, new in moved.items()))
+
+
+@dashboards.command()
+@click.option("--prometheus", metavar="URL", help="draw from its data  [default: a mock node's six hours at work]")
+@click.option("--window", default="6h", show_default=True, metavar="TIME", help="with --prometheus, until now")
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="default: build/pictures/dashboards")
+def preview(prometheus: str | None, window: str, to: Path | None) -> None:
+    """Ask every panel's queries of a Prometheus, say which return nothing, and draw both dashboards."""
+    from handbook import previews
+    from handbook.query_api import QueryApi, QueryFailed
+    from handbook.tool import MissingTool
+    from handbook.tune import seconds
+
+    api = QueryApi(prometheus.rstrip("/")) if prometheus else None
+    try:
+        drawn = previews.preview(api, seconds(window), to)
+    except (MissingTool, QueryFailed, FileNotFoundError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    for problem in drawn.problems:
+        click.echo(problem, err=True)
+    click.echo(drawn.summary())
+    sys.exit(1 if drawn.problems else 0)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,10 @@ SECRETS = {
     "smtp_auth_password": "smtp_auth_password_file",
 }
 """Keys that hold a secret, and the key that holds the path of a file with it."""
+HEARTBEAT = "Watchdog"
+"""The alert that fires always: it goes to a machine, which tells people when it stops."""
+MACHINES = ("webhook_configs",)
+"""Integrations that end in a program. All others of Alertmanager's end on somebody's screen."""
 
 
 def check_alertmanager(file: Path, alerts: list[dict[str, str]]) -> list[Problem]:
@@ -183,12 +187,19 @@ def _templates(file: Path, found: Document) -> list[Problem]:
 
 
 def _reached(file: Path, found: Document, alerts: list[dict[str, str]]) -> list[Problem]:
-    telling = {one["name"] for one in found.data["receivers"] if _integrations(one)}
+    people = {one["name"] for one in found.data["receivers"] if set(_integrations(one)) - set(MACHINES)}
+    machines = {one["name"] for one in found.data["receivers"]} - people
     problems = []
     for labels in [*({"severity": severity} for severity in SEVERITIES), *alerts]:
-        if not telling & set(routes(file, labels)):
-            problems.append(Problem(found.where("route"), f"an alert with {labels} reaches nobody"))
-    return problems
+        reached = set(routes(file, labels))
+        heartbeat = labels.get("alertname") == HEARTBEAT
+        if not heartbeat and not people & reached:
+            hint = f"people read: {', '.join(sorted(people)) or 'no receiver'}"
+            problems.append(Problem(found.where("route"), f"an alert with {labels} reaches nobody", hint))
+        elif heartbeat and (not machines & reached or people & reached):
+            hint = "a webhook of its own, and nobody's screen"
+            problems.append(Problem(found.where("route"), f"{HEARTBEAT} goes to {', '.join(sorted(reached))}", hint))
+    return list(dict.fromkeys(problems))
 
 
 def _inhibition(found: Document, alerts: list[dict[str, str]]) -> list[Problem]:

@@ -23,12 +23,8 @@ FRESH = {"treasury_balance": 1_000_000, "clock": 1_767_225_600, "height": 0, "ex
 Step = dict[str, Any]
 
 
-class BadCase(Exception):
-    """A file that is no case. `problem` says why."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
+class BadCase(document.Unreadable):
+    """A file that is no case."""
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,11 @@ class Metric:
     unit: str
     help: str
     source: str
-    """node, mock or prometheus."""
+    """node, mock, prometheus or host."""
     labels: dict[str, tuple[str, ...] | None]
     """Allowed values of each label; None where they have no bound."""
+    unbounded: dict[str, str]
+    """What the values of a label without a bound are."""
     kept: dict[str, int]
     """How many values of an unbounded label the contract keeps apart."""
     appears: str | None
@@ -40,6 +42,10 @@ class Metric:
     """State by node build: live, frozen, dead or absent."""
     evidence: dict[str, str]
     """Evidence mark by node build, without brackets."""
+    notes: dict[str, str]
+    """What else is to say of it on a build."""
+    no_panel: str | None
+    """Why no panel shows it."""
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -68,10 +74,11 @@ class Catalogue:
 
 
 def load(file: Path = FILE) -> Catalogue:
-    """Raises Unreadable, or KeyError for a file that `check_catalogue` would reject."""
-    return Catalogue(
-        tuple(_metric(entry) for entry in document.read_entries(file, "name", "type", "unit", "help", "source").data)
-    )
+    """Raises Unreadable, also for what the schema does not allow."""
+    found = document.read_entries(file, "name", "type", "unit", "help", "source")
+    if wrong := _against_schema(found):
+        raise Unreadable(wrong[0])
+    return Catalogue(tuple(_metric(entry) for entry in found.data))
 
 
 def _metric(entry: dict[str, Any]) -> Metric:
@@ -83,11 +90,14 @@ def _metric(entry: dict[str, Any]) -> Metric:
         help=entry["help"],
         source=entry["source"],
         labels={name: tuple(one["values"]) if "values" in one else None for name, one in labels.items()},
+        unbounded={name: one["unbounded"] for name, one in labels.items() if "unbounded" in one},
         kept={name: one["kept"] for name, one in labels.items() if "kept" in one},
         appears=entry.get("appears"),
         buckets=tuple(float(bound) for bound in entry.get("buckets", ())),
         builds={build: one["state"] for build, one in entry["builds"].items()},
         evidence={build: one["evidence"] for build, one in entry["builds"].items()},
+        notes={build: one["note"] for build, one in entry["builds"].items() if "note" in one},
+        no_panel=entry.get("no_panel"),
     )
 
 
@@ -97,11 +107,13 @@ def check_catalogue(file: Path = FILE) -> list[Problem]:
         found = document.read(file)
     except Unreadable as error:
         return [error.problem]
+    return _against_schema(found) or _names(found) + _numbers(found)
+
+
+def _against_schema(found: Document) -> list[Problem]:
     validator = jsonschema.Draft202012Validator(facts.schema("metrics"))
     errors = sorted(validator.iter_errors(found.data), key=lambda error: error.json_path)
-    if errors:
-        return [Problem(found.where(*error.absolute_path), f"{error.json_path}: {error.message}") for error in errors]
-    return _names(found) + _numbers(found)
+    return [Problem(found.where(*error.absolute_path), f"{error.json_path}: {error.message}") for error in errors]
 
 
 def _names(found: Document) -> list[Problem]:

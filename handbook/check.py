@@ -11,25 +11,42 @@ from dataclasses import dataclass, field
 from handbook import (
     alertmanager,
     catalogue,
+    claims,
     coverage,
     dashboards,
     document,
+    errors,
+    examples,
     facts,
     links,
     listed,
+    mentions,
     metric_names,
+    metric_uses,
     names,
+    panels,
     reference,
     rule_tests,
     rules,
     runbook,
+    schemas,
+    scrape_config,
+    sections,
     steering,
+    thresholds,
+    vocabulary,
 )
 from handbook import page as pages
+from handbook.node.families import FAMILIES
+from handbook.problem import Problem
 
 MONITORING = facts.ROOT / "monitoring"
 RULES = [MONITORING / "prometheus_recording_rules.yml", MONITORING / "alert_rules.yml"]
 DASHBOARDS = [MONITORING / "grafana_treasury_dashboard.json", MONITORING / "grafana_energy_dashboard.json"]
+
+
+FACTS = ("deviations", "retired", "names", "claims")
+"""Each in `snippets/`, with the schema of its name."""
 
 
 @dataclass
@@ -42,18 +59,38 @@ class Checked:
         return f"{looked}: {len(self.problems) or 'no'} problem{'' if len(self.problems) == 1 else 's'}"
 
 
-def check() -> Checked:
-    """Problems as `path:line: …`, in the order pages, monitoring, runbooks, RPC."""
+def check(monitoring: bool = False) -> Checked:
+    """Problems as `path:line: …`, in the order RPC, pages, monitoring, runbooks; or of `monitoring` alone."""
     checked = Checked()
+    if monitoring:
+        _monitoring(checked)
+        return checked
+    _facts(checked)
+    _reference(checked)
     _pages(checked)
     loaded = _monitoring(checked)
     _runbooks(checked, loaded)
-    _reference(checked)
     return checked
 
 
+def _facts(checked: Checked) -> None:
+    """What pages are made of. Raises Unreadable for the first thing in them that breaks its schema."""
+    for name in FACTS:
+        file = facts.SNIPPETS / f"{name}.yml"
+        read = document.read(file)
+        for error in sorted(examples.validator(name).iter_errors(read.data), key=lambda one: list(map(str, one.path))):
+            where = read.where(*error.absolute_path)
+            raise document.Unreadable(Problem(where, f"{error.json_path}: {error.message[:200]}"))
+    checked.problems += map(str, claims.check())
+
+
 def _pages(checked: Checked) -> None:
-    read = []
+    read, known = [], vocabulary.load()
+    named = Counter[str]()
+    for name in ("deviations", "claims"):
+        unknown, looked = mentions.check_facts(facts.SNIPPETS / f"{name}.yml", known)
+        checked.problems += unknown
+        named += looked
     for file in names.pages():
         try:
             page = pages.read_page(file)
@@ -62,9 +99,15 @@ def _pages(checked: Checked) -> None:
             continue
         checked.counts.update(pages=1, blocks=len(page.blocks))
         checked.problems += names.check(page)
+        unknown, looked = mentions.check(page, known)
+        checked.problems += unknown
+        named += looked
         read.append(page)
     dead, checked.counts["links"] = links.check(read)
-    checked.problems += dead
+    checked.problems += [*dead, *mentions.idle(named)]
+    checked.counts.update({f"{kind} names": count for kind, count in named.items()})
+    misplaced, checked.counts["sections"] = sections.check(read)
+    checked.problems += map(str, misplaced)
 
 
 def _runbooks(checked: Checked, loaded: tuple[rules.Rule, ...]) -> None:
@@ -89,6 +132,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         recorded=len(loaded) - len(alerts),
         alerts=len(alerts),
         panels=sum(len(board.ids) for board in boards),
+        thresholds=len(thresholds.load()),
     )
     tests = MONITORING / "rules_test.yml"
     external = (
@@ -97,14 +141,22 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         .get("external_labels", {})
     )
     sent = [{**external, **labels} for labels in rule_tests.fired(tests)]
+    used = metric_uses.uses(metrics, loaded, boards, metric_uses.page_texts(names.pages()))
+    checked.counts["uses"] = sum(map(len, used.values()))
+    known = rules.known_series(loaded, metrics)
     found = [
         *catalogue.check_catalogue(),
         *metric_names.check_names(),
         *rules.check_rules(RULES, metrics),
         *rule_tests.check_rule_tests(tests, loaded),
+        *scrape_config.check_scrape(MONITORING / "prometheus.yml", loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
-        *dashboards.check_dashboards(DASHBOARDS, rules.known_series(loaded, metrics)),
+        *dashboards.check_dashboards(DASHBOARDS, known),
+        *panels.check_runbooks(boards, loaded),
+        *panels.check_recorded(boards, loaded),
+        *thresholds.check(loaded, boards, known),
+        *metric_uses.check_uses(used, FAMILIES, boards),
     ]
     checked.problems += [str(problem) for problem in found]
     return loaded
@@ -119,8 +171,12 @@ def _reference(checked: Checked) -> None:
         params=sum(len(method["params"]) for method in methods),
         errors=sum(len(method["x-errors"]) for method in methods),
     )
+    unexplained, checked.counts["errors explained"] = errors.check()
+    checked.problems += map(str, unexplained)
     missing, counts = coverage.check()
-    checked.problems += map(str, [*missing, *listed.check()])
+    unsound, more = schemas.check()
+    checked.problems += map(str, [*missing, *listed.check(), *unsound])
     checked.counts.update(counts)
+    checked.counts.update(more)
     undocumented, checked.counts["control calls"] = steering.check()
     checked.problems += map(str, undocumented)

@@ -106,10 +106,14 @@ def _first(found: Iterable[Result]) -> str:
         return ""
     result = min(differing, key=lambda one: (one.verdict == "deviates", one.answered is None))
     told = f"{', '.join(result.deviations)}: {result.told}" if result.verdict == "deviates" else result.told
-    return told if len(told) <= _SHOWN else f"{told[: _SHOWN - 1]}…"
+    return _cut(told, _SHOWN)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _told(result: Result) -> str:
     if result.verdict == "mended" or result.judged is None:
         return result.told
-    return f"{result.told} ({result.needed} is needed, {result.judged.level} holds)"
+    return f"{_cut(result.told, 4 * _SHOWN)} ({result.needed} is needed, {result.judged.level} holds)"

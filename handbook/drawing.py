@@ -67,5 +67,7 @@ def style(scheme: Scheme) -> Iterator[None]:
 
 
 def save(figure: Figure, file: Path) -> None:
-    """The same bytes for the same drawing."""
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    """The same bytes for the same drawing, and never half of them."""
+    draft = file.with_name(f".{file.name}.draft")
+    figure.savefig(draft, format="svg", metadata={"Date": None, "Creator": None})
+    draft.replace(file)

@@ -13,6 +13,7 @@ from handbook.cases import Case
 from handbook.problem import Problem
 
 PATH = facts.SNIPPETS / "errors.yml"
+MEMBERS = ("code", "message", "meaning", "do")
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,10 @@ class Declared:
 
 
 def advice(code: int, message: str, method: str = "") -> Advice:
-    """Raises KeyError for an error that has no entry."""
-    entry = _entries()[code, message]
+    """Raises Unreadable for an error that has no entry."""
+    entry = _entries().get((code, message))
+    if entry is None:
+        raise document.Unreadable(Problem(document.shown(PATH), f"no entry for {code} {message}"))
     said = entry.get("methods", {}).get(method, entry)
     return Advice(said["meaning"], said["do"])
 
@@ -71,7 +74,7 @@ def causes(code: int, message: str, method: str) -> Case | None:
 def check(path: Path = PATH) -> tuple[list[Problem], int]:
     """Errors without an entry, entries without an error; and how many were looked at."""
     try:
-        entries = document.read_entries(path, "code", "message", "meaning", "do")
+        entries = document.read_entries(path, *MEMBERS)
     except document.Unreadable as error:
         return [error.problem], 0
     known = {(one.code, one.message): one for one in declared()}
@@ -96,7 +99,8 @@ def check(path: Path = PATH) -> tuple[list[Problem], int]:
 
 @cache
 def _entries() -> dict[tuple[int, str], dict[str, Any]]:
-    return {(entry["code"], entry["message"]): entry for entry in facts.load(PATH.name)}
+    entries = document.read_entries(PATH, *MEMBERS).data
+    return {(entry["code"], entry["message"]): entry for entry in entries}
 
 
 def _all() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -29,7 +29,7 @@ ATTRIBUTES: dict[str, tuple[str, tuple[str, ...]]] = {
     "tool": (r"[\w-]+", ("yaml",)),
     "expect": ("data", ("promql",)),
     "compare": ("shape", ("json",)),
-    "case": (r"[\w.]+/[\w-]+", ("bash", "python", "json")),
+    "case": (r"[\w.]+/[\w.-]+", ("bash", "python", "json")),
     "excused": (r"(?s).*\S.*", ()),
     "title": (r".+", ()),
     "hl_lines": (r"\d[\d -]*", ()),

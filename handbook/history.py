@@ -5,7 +5,6 @@ promtool turns the samples into blocks; Prometheus itself evaluates the recordin
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,15 +30,18 @@ class History:
         self._scratch = tempfile.TemporaryDirectory(prefix="handbook-history-")
         self._blocks = Path(self._scratch.name) / "blocks"
         self._blocks.mkdir()
-        self._take(samples)
-        self._open()
-        for level in levels([rule for rule in recorded if not rule.alert]):
-            text = Path(self._scratch.name) / "recorded.om"
-            text.write_text(self._evaluated(level), encoding="utf-8")
-            self._process.stop()
-            self._take(text)
+        self._process: Prometheus | None = None
+        try:
+            self._take(samples)
             self._open()
-        self.url = self._process.url
+            for level in levels([rule for rule in recorded if not rule.alert]):
+                text = Path(self._scratch.name) / "recorded.om"
+                text.write_text(self._evaluated(level), encoding="utf-8")
+                self._take(text)
+                self._open()
+        except BaseException:
+            self.stop()
+            raise
 
     def _take(self, samples: Path) -> None:
         # Blocks of 2 h are promtool's default; it then reads the samples once for each of them.
@@ -49,6 +51,9 @@ class History:
             raise ValueError(f"promtool does not take {samples}: {said.output.strip()}")
 
     def _open(self) -> None:
+        """Anew, so that it sees the blocks that were added."""
+        if self._process:
+            self._process.stop()
         self._process = Prometheus(blocks=self._blocks)
         if not self._process.wait_for("vector(1)", 60):
             raise RuntimeError("the Prometheus over the samples did not start within 60 s")
@@ -64,8 +69,8 @@ class History:
         return "\n".join([*lines, "# EOF\n"])
 
     def stop(self) -> None:
-        self._process.stop()
-        shutil.rmtree(self._blocks)
+        if self._process:
+            self._process.stop()
         self._scratch.cleanup()
 
 

@@ -28,7 +28,18 @@ CHECKOUT = (
     "CONTRIBUTING.md",
     "verify_metrics_coverage.sh",
 )
-PROGRAMS = ("bash", "curl", "jq", "promtool", "prometheus", "amtool", "prometheus-alertmanager", "pandoc", "chromium")
+PROGRAMS = (
+    "bash",
+    "curl",
+    "jq",
+    "promtool",
+    "prometheus",
+    "amtool",
+    "prometheus-alertmanager",
+    "prometheus-node-exporter",
+    "pandoc",
+    "chromium",
+)
 
 
 def of_page(page: Page) -> str:

@@ -111,6 +111,8 @@ def _schema(case: Case, got: Answered, live: bool) -> Difference | None:
     misfit = _contract().misfit(case.method, got.body["result"])
     if misfit is None:
         return None
+    if not live and (nearer := _shape(case, got, live)):
+        return nearer
     where, _, what = misfit.removeprefix(f"{case.method} result at ").partition(": ")
     path = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in where.strip(".").split("/") if part)
     return Difference(f"$.result{path}", f"what fits its schema ({what})", json.dumps(_at(got.body["result"], where)))

@@ -9,7 +9,7 @@ from pathlib import Path
 from handbook import facts
 from handbook.page import Page
 
-PUBLISHED = "schemas/"
+PUBLISHED = ("schemas/", "openrpc.json")
 """Put beside the pages when the site is built, from `snippets/`."""
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]*)\)")
 CODE = re.compile(r"`[^`]*`")

@@ -41,10 +41,8 @@ def run(asked: Asked) -> int:
         click.echo(f"Error: {error}", err=True)
         return 2
     compared = metric_coverage.compare(found, listed, limits, expected)
-    for line in table(compared):
+    for line in [*table(compared), *summary(compared)]:
         click.echo(line)
-    click.echo(f"{where}, build {expected.build}")
-    click.echo(summary(compared))
     if not any(one.verdict == "there" for one in compared.findings):
         click.echo("hint: not one listed metric is in it: is this the node's metrics address?", err=True)
     if asked.json:

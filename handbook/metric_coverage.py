@@ -38,6 +38,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Coverage:
+    build: str
+    """What was expected."""
     findings: tuple[Finding, ...]
     """Of every listed metric that a node exports, and of every other one that it did export."""
     samples: int
@@ -95,7 +97,9 @@ def compare(scrape: Scrape, catalogue: Catalogue, limits: Limits, expected: Expe
     names = {metric.name for metric in listed}
     findings += [_unlisted(family, expected) for name, family in scrape.families.items() if name not in names]
     kept = len(limits.kept(scrape))
-    return Coverage(tuple(findings), scrape.samples, kept, limits.samples, tuple(limits.breaches(scrape)))
+    return Coverage(
+        expected.build, tuple(findings), scrape.samples, kept, limits.samples, tuple(limits.breaches(scrape))
+    )
 
 
 def _absent(metric: Metric, expected: Expected, is_mock: bool, ticked: bool) -> tuple[str, str]:

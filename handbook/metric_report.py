@@ -28,21 +28,22 @@ def table(coverage: Coverage) -> list[str]:
     return lines + [f"DROPPED: {breach}" for breach in coverage.breaches]
 
 
-def summary(coverage: Coverage) -> str:
+def summary(coverage: Coverage) -> list[str]:
+    """Two lines: the metrics; the samples and how many problems there are."""
     counts = Counter(one.verdict for one in coverage.findings)
     failed = sum(one.failed for one in coverage.findings) + len(coverage.breaches)
     absent = sum(counts[verdict] for verdict in EXPECTED_ABSENT)
     limit = f" of {coverage.sample_limit}" if coverage.sample_limit else ""
     problems = f"{failed or 'no'} problem{'' if failed == 1 else 's'}"
-    return (
-        f"{counts['there']} there, {absent} absent as expected, {counts['other']} others; "
-        f"{coverage.kept}{limit} samples: {problems}"
-    )
+    return [
+        f"build {coverage.build}: {counts['there']} there, {absent} absent as expected, {counts['other']} others",
+        f"{coverage.kept}{limit} samples: {problems}",
+    ]
 
 
 def _others(found: list[Finding]) -> list[str]:
     """Families of systems that the catalogue does not answer for: how many, by first word."""
     systems = Counter(one.metric.split("_")[0] for one in found)
-    said = ", ".join(f"{system} {count}" if count > 1 else system for system, count in sorted(systems.items()))
+    said = ", ".join(f"{system}~{count}" if count > 1 else system for system, count in sorted(systems.items()))
     text = f"other: {len(found)} families of systems that are not listed: {said}"
-    return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
+    return [line.replace("~", " ") for line in textwrap.wrap(text, WIDTH, subsequent_indent="  ")]

@@ -63,7 +63,7 @@ def check(page: Page) -> list[str]:
     """Each retired name on the page as `page:line: 'tb-cli' is retired: …`; empty if there is none."""
     names = [name for name in retired() if page.path not in name.allowed]
     found: list[str] = []
-    for line in _lines(page):
+    for line in lines(page):
         for name in names:
             if name.blocks_only and not line.in_block:
                 continue
@@ -79,7 +79,8 @@ def pages(root: Path = facts.ROOT) -> list[Path]:
     return sorted(file for place in PLACES for file in root.glob(place))
 
 
-def _lines(page: Page) -> Iterator[Line]:
+def lines(page: Page) -> Iterator[Line]:
+    """Each line of the page as a reader gets it, and after an include the lines it brings."""
     for line in page.text:
         if line.in_block or not line.macro:
             yield Line(line.number, line.text, line.in_block, f"drawn by {line.macro}" if line.macro else "")

@@ -13,6 +13,7 @@ from pathlib import Path
 from handbook import facts, inputs
 
 HOME = facts.ROOT / "build" / "pictures"
+MARK = "<!-- picture: "
 MARKER = re.compile(r"^<!-- picture: (?P<name>[\w/#-]+): (?P<shows>.+) -->$", re.M)
 SCHEMES = ("light", "dark")
 STAMP = "drawn-from.txt"
@@ -41,7 +42,7 @@ def placed(markdown: str, uri: str) -> str:
         name, shows = marker["name"], marker["shows"]
         if {f"{name}-{scheme}.svg" for scheme in SCHEMES} - there:
             return f'<p class="not-drawn" markdown="span">Not drawn yet: {shows}. `make run` draws it.</p>'
-        at = os.path.relpath(f"pictures/{name}", os.path.dirname(uri) or ".")
-        return "\n".join(f"![{shows}]({at}-{scheme}.svg#only-{scheme})" for scheme in SCHEMES)
+        at = os.path.relpath(f"pictures/{name}".replace("#", "%23"), os.path.dirname(uri) or ".")
+        return "\n".join(f"[![{shows}]({at}-{scheme}.svg#only-{scheme})]({at}-{scheme}.svg)" for scheme in SCHEMES)
 
     return MARKER.sub(place, markdown)

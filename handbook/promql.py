@@ -75,10 +75,30 @@ def series_of(selector: promql.VectorSelector) -> str | None:
     return next((m.value for m in matchers if m.name == "__name__" and m.op == promql.MatchOp.Equal), None)
 
 
-def series_in(expression: str) -> set[str]:
+def selectors(query: str) -> list[promql.VectorSelector]:
+    """What the query selects, in order; nothing where it is not PromQL, which `check_query` says."""
+    try:
+        expression = parse(query)
+    except ValueError:
+        return []
+    return [node for node in nodes(expression) if isinstance(node, promql.VectorSelector)]
+
+
+def series_in(query: str) -> set[str]:
     """Names of all series that it selects. Raises ValueError with the parser's words."""
-    selectors = (node for node in nodes(parse(expression)) if isinstance(node, promql.VectorSelector))
+    selectors = (node for node in nodes(parse(query)) if isinstance(node, promql.VectorSelector))
     return {name for selector in selectors if (name := series_of(selector))}
+
+
+def threshold(query: str) -> float | None:
+    """The number that the query as a whole compares with; None where it does not end in one comparison."""
+    try:
+        expression = parse(query)
+    except ValueError:
+        return None
+    if not isinstance(expression, promql.BinaryExpr) or str(expression.op) not in COMPARISONS:
+        return None
+    return float(expression.rhs.val) if isinstance(expression.rhs, promql.NumberLiteral) else None
 
 
 def ceiling(expression: promql.Expr, known: Known) -> float | None:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def write(changed: dict[str, float], thresholds: Iterable[Threshold], rules: tup
     told: list[str] = []
     for one in thresholds:
         if one.key in changed and changed[one.key] != one.value:
-            value = changed[one.key]
+            value = float(spelled(changed[one.key]))
             told.append(_in_facts(one, value, home, written))
             told.append(_in_rule(one, value, rules, home, written))
             told += _in_panel(one, value, home, written)
@@ -60,7 +61,7 @@ def write(changed: dict[str, float], thresholds: Iterable[Threshold], rules: tup
 
 def spelled(value: float) -> str:
     """As YAML, PromQL and JSON all read it: no exponent, no trailing zeros."""
-    return f"{value:.15g}" if "e" not in f"{value:.15g}" else f"{value:f}".rstrip("0").rstrip(".")
+    return format(Decimal(f"{value:.12g}"), "f")
 
 
 def _read(file: Path, written: dict[Path, str]) -> str:

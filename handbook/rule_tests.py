@@ -37,15 +37,41 @@ def check_rule_tests(file: Path, rules: tuple[Rule, ...]) -> list[Problem]:
         return [missing.problem]
     if said.status:
         return [Problem(found.path, f"promtool test rules fails:\n{said.output.rstrip()}")]
+    if problems := _loaded(found, file, rules):
+        return problems
     seen, problems = _expectations(found, {rule.name for rule in rules})
-    step = promql_parser.parse_duration(found.data.get("evaluation_interval", "1m")).total_seconds()
+    step = _seconds(found.data.get("evaluation_interval", "1m"))
     for rule in rules:
         one = seen[rule.name]
         if not one.there:
             problems.append(Problem(rule.where, f"{rule.name}: no test expects it", f"add one to {found.path}"))
+        elif rule.alert and rule.always:
+            if not any(time == 0 for _, time in one.there):
+                message = f"{rule.name} fires always, and no test expects it at 0s"
+                problems.append(Problem(rule.where, message, f"add one to {found.path}"))
         elif not any((test, time - step) in one.silent for test, time in one.there):
             message = f"{rule.name}: no test expects silence one evaluation ({step:g} s) before it"
             problems.append(Problem(rule.where, message, f"add one to {found.path}"))
+    return problems
+
+
+def _loaded(found: Document, file: Path, rules: tuple[Rule, ...]) -> list[Problem]:
+    """That `rule_files` finds files, and each in which a rule stands: promtool tests what it finds, if only air."""
+    problems: list[Problem] = []
+    names: set[str] = set()
+    for position, pattern in enumerate(found.data.get("rule_files") or []):
+        matched = sorted(file.absolute().parent.glob(pattern))
+        names |= {one.name for one in matched}
+        if not matched:
+            where = found.where("rule_files", position)
+            problems.append(
+                Problem(where, f"rule_files: no file matches {pattern}", "paths are relative to the test file")
+            )
+    for rule_file in dict.fromkeys(rule.where.rpartition(":")[0] for rule in rules):
+        if Path(rule_file).name not in names:
+            problems.append(
+                Problem(found.path, f"rule_files leaves out {rule_file}", "promtool would test it as absent")
+            )
     return problems
 
 
@@ -59,15 +85,21 @@ def _expectations(found: Document, names: set[str]) -> tuple[dict[str, _Seen], l
             if one["alertname"] not in names:
                 problems.append(Problem(where, f"{one['alertname']} is no alert of the rule files"))
         for one in test.get("promql_expr_test") or []:
-            for node in promql.nodes(promql.parse(one["expr"])):
-                if isinstance(node, promql_parser.VectorSelector) and (name := promql.series_of(node)):
+            for node in promql.selectors(one["expr"]):
+                if name := promql.series_of(node):
                     _note(seen[name], number, one, one.get("exp_samples"))
     return seen, problems
 
 
 def _note(seen: _Seen, number: int, test: dict[str, Any], expected: list[Any] | None) -> None:
-    time = promql_parser.parse_duration(str(test["eval_time"])).total_seconds()
+    time = _seconds(test["eval_time"])
     (seen.there if expected else seen.silent).add((number, time))
+
+
+def _seconds(duration: Any) -> float:
+    """promql_parser takes no duration of 0."""
+    text = str(duration)
+    return float(promql_parser.parse_duration(text).total_seconds()) if text.strip("0smhd") else 0.0
 
 
 def fired(file: Path) -> list[dict[str, str]]:

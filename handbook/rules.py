@@ -33,15 +33,40 @@ class Rule:
     where: str
     """Line of its name."""
     expr_where: str
-    hold: float = 0.0
-    """Seconds of `for`."""
-    keep: float = 0.0
-    """Seconds of `keep_firing_for`."""
+    waits: str | None = None
+    """An alert's `for`; None where it says none."""
+    keeps: str | None = None
+    """An alert's `keep_firing_for`."""
+
+    @property
+    def hold(self) -> float:
+        """Seconds of `for`."""
+        return _seconds(self.waits)
+
+    @property
+    def keep(self) -> float:
+        """Seconds of `keep_firing_for`."""
+        return _seconds(self.keeps)
 
     @property
     def slug(self) -> str:
-        """Of the runbook, as the end of `runbook_url` says it; empty for a recording rule."""
-        return self.annotations.get("runbook_url", "").removeprefix(RUNBOOKS).strip("/")
+        """Of the runbook, as the path of `runbook_url` says it; empty for a recording rule."""
+        return self.annotations.get("runbook_url", "").removeprefix(RUNBOOKS).partition("#")[0].strip("/")
+
+    @property
+    def anchor(self) -> str:
+        """Of the part of the runbook that the alert leads to; empty for its top."""
+        return self.annotations.get("runbook_url", "").partition("#")[2]
+
+    @property
+    def fragment(self) -> str:
+        """The anchor as it stands in an address, with its #."""
+        return f"#{self.anchor}" if self.anchor else ""
+
+    @property
+    def always(self) -> bool:
+        """Whether it rests on no series, so that it fires from the first evaluation on."""
+        return not promql.selectors(self.expr)
 
 
 def load_rules(*files: Path) -> tuple[Rule, ...]:
@@ -67,17 +92,17 @@ def _rules(found: Document) -> list[Rule]:
                     group=str(group.get("name")),
                     where=found.where("groups", g, "rules", r, kind),
                     expr_where=found.where("groups", g, "rules", r, "expr"),
-                    hold=_seconds(rule.get("for")),
-                    keep=_seconds(rule.get("keep_firing_for")),
+                    waits=rule.get("for"),
+                    keeps=rule.get("keep_firing_for"),
                 )
             )
     return rules
 
 
-def _seconds(duration: object) -> float:
+def _seconds(duration: str | None) -> float:
     """0 for what is no duration: promtool rejects that."""
     try:
-        return float(promql_parser.parse_duration(str(duration or "0s")).total_seconds())
+        return float(promql_parser.parse_duration(duration or "0s").total_seconds())
     except ValueError:
         return 0.0
 
@@ -155,9 +180,13 @@ def _alert(rule: Rule) -> list[Problem]:
     for name in ANNOTATIONS:
         if not str(rule.annotations.get(name) or "").strip():
             problems.append(Problem(rule.where, f"{rule.name}: no annotation {name}"))
+    if rule.waits is None:
+        problems.append(Problem(rule.where, f"{rule.name}: no `for`", "0s says that it fires at once"))
     url = rule.annotations.get("runbook_url", "")
-    if url and not re.fullmatch(re.escape(RUNBOOKS) + r"[a-z0-9-]+/", url):
-        problems.append(Problem(rule.where, f"{rule.name}: runbook_url {url}", f"{RUNBOOKS}SLUG/"))
+    if url and not re.fullmatch(re.escape(RUNBOOKS) + r"[a-z0-9-]+/(#[a-z0-9-]+)?", url):
+        problems.append(
+            Problem(rule.where, f"{rule.name}: runbook_url {url}", f"{RUNBOOKS}SLUG/ or {RUNBOOKS}SLUG/#ID")
+        )
     elif url and rule.labels.get("runbook") != rule.slug:
         problems.append(
             Problem(rule.where, f"{rule.name}: label runbook is not {rule.slug}", "Alertmanager inhibits by it")

@@ -14,7 +14,7 @@ from typing import Any
 
 from handbook import examples, facts
 from handbook.page import Block, Page, read_page
-from handbook.rules import Rule
+from handbook.rules import SEVERITIES, Rule
 
 SECTIONS = (
     "Meaning",
@@ -26,6 +26,8 @@ SECTIONS = (
     "If it does not work",
     "Prevent",
 )
+HERE = "here"
+"""`drill` of a page whose own scene is the whole rehearsal."""
 FIRST_BLOCK_LINE = 40
 """The first command stands on the first screen: not below this line of the source, folded scenes left out."""
 PROMISES = ("**Undo**", "**Stop if**")
@@ -45,6 +47,12 @@ class Runbook:
     def slug(self) -> str:
         """The file's name, and the end of every `runbook_url` that leads here."""
         return self.page.file.stem
+
+    @property
+    def alerts(self) -> list[str]:
+        """Names of the alerts that lead here; front matter gives one, or a list."""
+        named = self.meta.get("alert") or []
+        return [named] if isinstance(named, str) else list(named)
 
     @property
     def title(self) -> str:
@@ -94,31 +102,51 @@ def check_links(
     `receivers` are Alertmanager's, `drills` the heading ids of the chaos page.
     """
     books, alerts = list(books), {rule.name: rule for rule in rules if rule.alert}
-    problems = []
+    problems: list[str] = []
     for book in books:
         meta = book.meta
-        rule = alerts.get(meta.get("alert", ""))
-        if rule is None:
-            problems.append(_linked(book, "alert", "no alert rule has this name", alerts))
-        else:
-            if rule.slug != book.slug:
-                problems.append(_linked(book, "alert", f"its rule ({rule.where}) leads to {rule.slug}"))
-            if (severity := rule.labels.get("severity")) != meta.get("severity"):
-                problems.append(_linked(book, "severity", f"its rule ({rule.where}) says {severity}"))
+        problems += _alerts(book, alerts)
         if meta.get("owner") not in receivers:
             problems.append(_linked(book, "owner", "no receiver has this name", receivers))
-        if meta.get("drill") not in drills:
+        if meta.get("drill") == HERE:
+            if not any("mock" in block.needs and block.effect != "read" for block in book.page.blocks):
+                problems.append(_linked(book, "drill", "the page sets no scene that changes anything"))
+        elif meta.get("drill") not in drills:
             problems.append(_linked(book, "drill", "no chaos scenario has this anchor", drills))
-    slugs = {book.slug for book in books}
-    return problems + [
-        f"{rule.where}: {rule.name} leads to runbooks/{rule.slug}.md, which does not exist"
-        for rule in alerts.values()
-        if rule.slug and rule.slug not in slugs
-    ]
+    slugs = {book.slug: book for book in books}
+    for rule in alerts.values():
+        lead = f"{rule.where}: {rule.name} leads to runbooks/{rule.slug}.md"
+        if rule.slug and rule.slug not in slugs:
+            problems.append(f"{lead}, which does not exist")
+        elif rule.anchor and rule.anchor not in {slug for _, _, slug, _ in slugs[rule.slug].page.headings}:
+            problems.append(f"{lead}#{rule.anchor}, which that page has not")
+    return problems
 
 
-def _linked(book: Runbook, key: str, what: str, known: Collection[str] = ()) -> str:
-    message = f"{_meta_line(book.page, [key])}: {key} {book.meta.get(key)}: {what}"
+def _alerts(book: Runbook, alerts: dict[str, Rule]) -> Iterator[str]:
+    """That the page names exactly the alerts that lead to it, and the worst severity among them."""
+    leading = [rule for rule in alerts.values() if rule.slug == book.slug]
+    for name in book.alerts:
+        if name not in alerts:
+            yield _linked(book, "alert", "no alert rule has this name", alerts, name)
+        elif (rule := alerts[name]) not in leading:
+            yield _linked(book, "alert", f"its rule ({rule.where}) leads to {rule.slug}", value=name)
+    for rule in leading:
+        if rule.name not in book.alerts:
+            line = _meta_line(book.page, ["alert"])
+            yield f"{line}: {rule.name} ({rule.where}) leads here and is not named\n  hint: alert: [A, B]"
+    named = [alerts[name] for name in book.alerts if name in alerts]
+    worst = min(named, key=lambda rule: _rank(rule.labels.get("severity")), default=None)
+    if worst and (severity := worst.labels.get("severity")) != book.meta.get("severity"):
+        yield _linked(book, "severity", f"its rule ({worst.where}) says {severity}")
+
+
+def _rank(severity: str | None) -> int:
+    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
+
+
+def _linked(book: Runbook, key: str, what: str, known: Collection[str] = (), value: str | None = None) -> str:
+    message = f"{_meta_line(book.page, [key])}: {key} {value or book.meta.get(key)}: {what}"
     return message + (f"\n  hint: one of {', '.join(sorted(known))}" if known else "")
 
 

@@ -95,8 +95,8 @@ def prove(block: Block) -> str:
 
 def find(block: Block) -> Case | None:
     """The case that the block names, if there is one."""
-    method, _, name = block.attrs["case"].partition("/")
-    return next((case for case in cases.load().get(method, []) if case.path.stem == name), None)
+    method = block.attrs["case"].partition("/")[0]
+    return next((case for case in cases.load().get(method, []) if case.id == block.attrs["case"]), None)
 
 
 def unknown(block: Block) -> str:

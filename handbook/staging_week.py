@@ -234,6 +234,7 @@ class Week:
             self._write("the_block_data_bytes", now, round(self.data[part]), HOST, part=part)
         if minute % 1440 == 120 and "no backup" not in on:
             self.backup = now
+        self._write("up", now, 1, HOST)
         self._write("the_block_backup_last_success_timestamp_seconds", now, self.backup, HOST)
         for name, value in (("avail", DISK_BYTES - self.disk), ("size", DISK_BYTES)):
             self.samples[f"node_filesystem_{name}_bytes", (*HOST, *DISK)].append((now, round(value)))

@@ -53,9 +53,9 @@ class Threshold:
     @property
     def pattern(self) -> re.Pattern[str]:
         """Finds the number in the rule's expression, however its lines are broken."""
-        before, after = ([re.escape(word) for word in side.split()] for side in self.written.split("{value}"))
-        number = rf"(?P<value>{NUMBER})"
-        return re.compile(r"\s+".join([*before, number, *after]) + (r"(?![\w.])" if not after else ""))
+        number = rf"(?P<value>{NUMBER})(?![\w.])"
+        words = [re.escape(word).replace(r"\{value\}", number) for word in self.written.split()]
+        return re.compile(r"\s+".join(words))
 
 
 def load(file: Path = FILE) -> tuple[Threshold, ...]:
@@ -210,4 +210,4 @@ def steps_of(panel: dict[str, Any]) -> set[float]:
     if defaults.get("mappings"):
         return set()
     steps = (defaults.get("thresholds") or {}).get("steps") or []
-    return {float(step["value"]) for step in steps if step.get("value") is not None}
+    return {float(step["value"]) for step in steps if step.get("value") not in (None, *PRESENCE)}

@@ -21,7 +21,7 @@ from mkdocs.plugins import CombinedEvent, event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page as SitePage
 
-from handbook import facts, inputs, ledger, report
+from handbook import facts, inputs, ledger, pictures, report
 from handbook import page as pages
 from handbook.fence import FENCE, walk
 
@@ -74,6 +74,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for source, uri in {**published, **ELSEWHERE}.items():
         if (facts.ROOT / source).is_file():
             files.append(File.generated(config, uri, abs_src_path=str(facts.ROOT / source)))
+    for picture in pictures.current():
+        uri = f"pictures/{picture.relative_to(pictures.HOME)}"
+        files.append(File.generated(config, uri, abs_src_path=str(picture)))
     for schema in sorted((facts.SNIPPETS / "schemas").glob("*.json")):
         files.append(File.generated(config, f"schemas/{schema.name}", abs_src_path=str(schema)))
     files.append(File.generated(config, "openrpc.json", abs_src_path=str(facts.SNIPPETS / "openrpc.json")))
@@ -100,7 +103,14 @@ def _tag(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> s
         differ = next((pair for pair in zip_longest(drawn, run, fillvalue="(nothing)") if pair[0] != pair[1]), ("", ""))
         raise PluginError(f"{source.path}: the site draws {differ[0]!r}, what was run is {differ[1]!r}")
     _build.blocks += len(source.blocks)
-    return tag_blocks(source, lambda text: LINK.sub(lambda m: _site_link(m, source.file, page.file.src_uri), text))
+    uri = page.file.src_uri
+
+    def prose(line: str) -> str:
+        if line.startswith(pictures.MARK):
+            return pictures.placed(line, uri)
+        return LINK.sub(lambda m: _site_link(m, source.file, uri), line)
+
+    return tag_blocks(source, prose)
 
 
 on_page_markdown = CombinedEvent(_ask_for_macros, _tag)
@@ -208,5 +218,7 @@ def _header(source: pages.Page) -> str:
         return line
     meta = source.meta
     chip = f'<span class="severity {escape(meta["severity"])}">{escape(meta["severity"])}</span>'
-    facts_ = f"<code>{escape(str(meta['alert']))}</code> · {escape(meta['component'])} · owner {escape(meta['owner'])}"
+    names = [meta["alert"]] if isinstance(meta["alert"], str) else meta["alert"]
+    alerts = ", ".join(f"<code>{escape(name)}</code>" for name in names)
+    facts_ = f"{alerts} · {escape(meta['component'])} · owner {escape(meta['owner'])}"
     return f'<p class="runbook-card">{chip} {facts_} · {escape(meta["blast_radius"])}</p>{line}'

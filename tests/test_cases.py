@@ -189,8 +189,8 @@ LATER = {"recorded_at": 1_800_000_000}
         ({"id": 2}, "none", "$.id"),
         ({"jsonrpc": "1.0"}, "none", "$.jsonrpc"),
         ({"error": {"code": 1, "message": ""}}, "none", "$"),
-        ({"result": {}}, "envelope", "$.result"),
-        ({"result": {"balance": -1, "executor": None, "last_snapshot": None}}, "envelope", "$.result.balance"),
+        ({"result": {}}, "envelope", "$.result.balance"),
+        ({"balance": -1}, "envelope", "$.result.balance"),
         (
             {"result": {"balance": 1_000_000, "executor": None, "last_snapshot": None}},
             "schema",
@@ -208,6 +208,14 @@ def test_an_answer_reaches_a_level(body: Any, level: str, path: str) -> None:
         answer = None if body is None else answer | body
     judged = levels.judge(BALANCE, levels.Answered(200, answer))
     assert (level, path) == (judged.level, judged.difference.path if judged.difference else "")
+
+
+def test_a_misfit_on_a_live_node_is_told_as_its_schema_tells_it() -> None:
+    """Its lists may be longer and its nulls filled: what the case shows is no measure there."""
+    answer = json.loads(json.dumps(BALANCE.answer))
+    answer["result"]["last_snapshot"]["id"] = 0
+    judged = levels.judge(BALANCE, levels.Answered(200, answer), live=True)
+    assert "$.result.last_snapshot" in str(judged.difference) and "what fits its schema" in str(judged.difference)
 
 
 def test_times_count_on_a_mock_and_not_on_a_live_node() -> None:

@@ -8,13 +8,15 @@ import pytest
 import yaml
 
 from handbook.chain import config, squeeze
-from handbook.chain.faults import FAULTS
+from handbook.chain.faults import FAULTS, WATCHDOG
 from handbook.chain.result import Result, write
 from handbook.chain.run import QUIET, alerts, check_faults, run
-from handbook.chain.walk import TOLD
+from handbook.chain.walk import receivers
 
 ALERTS = alerts()
 NAMES = [fault.alert for fault in FAULTS]
+COUNT = 24
+"""Alerts, the watchdog among them."""
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 def test_every_alert_has_its_fault_and_every_fault_its_alert() -> None:
     assert check_faults(ALERTS) == []
+    assert len({*NAMES, WATCHDOG}) == len(ALERTS) == COUNT
 
 
 def test_an_alert_without_a_fault_and_a_fault_for_no_alert_are_found() -> None:
@@ -38,12 +41,13 @@ def test_an_alert_without_a_fault_and_a_fault_for_no_alert_are_found() -> None:
     assert [problem.message for problem in check_faults(ALERTS, twice)] == [f"2 faults for {NAMES[0]}"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, WATCHDOG])
 def test_the_fault_reaches_the_pager_and_goes_again(walked: Result, name: str) -> None:
     (course,) = [course for course in walked.courses if course.alert == name]
     assert course.problems == []
-    assert set(course.receivers) == TOLD[course.severity]
-    assert course.runbook.startswith(f"runbooks/{ALERTS[name].slug}.md")
+    assert set(course.receivers) == receivers(ALERTS[name])
+    anchor = f"#{ALERTS[name].anchor}" if ALERTS[name].anchor else ""
+    assert course.runbook == f"runbooks/{ALERTS[name].slug}.md{anchor}"
     assert None not in (course.shown, course.fired, course.told, course.cleared)
 
 

@@ -27,11 +27,14 @@ def test_the_configuration_is_in_order() -> None:
 
 
 def test_every_alert_has_real_labels_from_its_unit_test() -> None:
-    assert (len(ALERTS), len({labels["alertname"] for labels in ALERTS})) == (10, 7)
+    assert (len(ALERTS), len({labels["alertname"] for labels in ALERTS})) == (32, 24)
 
 
 @pytest.mark.parametrize("labels", ALERTS, ids=lambda labels: f"{labels['alertname']}-{labels['severity']}")
-def test_each_alert_is_routed_by_its_severity(labels: dict[str, str]) -> None:
+def test_each_alert_is_routed_by_its_severity_and_the_watchdog_to_its_own_receiver(labels: dict[str, str]) -> None:
+    if labels["alertname"] == alertmanager.HEARTBEAT:
+        assert alertmanager.routes(CONFIG, labels) == ("watchdog",)
+        return
     expected = {"critical": ("pagerduty", "treasury-team"), "warning": ("slack",), "info": ("treasury-team",)}
     assert alertmanager.routes(CONFIG, labels) == expected[labels["severity"]]
 
@@ -85,20 +88,36 @@ def test_a_receiver_that_tells_nobody_is_found_and_one_without_a_route() -> None
 def test_a_broken_template_and_an_inhibition_over_a_label_nobody_sets_are_found() -> None:
     name = "alertmanager_template.yml"
     assert tool.run("amtool", "check-config", str(CASES / name)).status == 0
-    title, text, inhibition = alertmanager.check_alertmanager(CASES / name, ALERTS)
+    title, text, watchdog, inhibition = alertmanager.check_alertmanager(CASES / name, ALERTS)
     assert (title.where, title.hint) == (at(name, 11), "the running Alertmanager would drop the notification")
     assert 'unexpected "}" in operand' in title.message
     assert text == Problem(at(name, 12), "text: {{ .CommonLabels.nonesuch }} renders to nothing")
-    assert inhibition == Problem(
-        at(name, 6),
-        "label datacentre is not set by TreasuryCircuitBreakerOpen, TreasuryCounterShort, TreasuryDisbursementLagHigh",
-        "two alerts that lack it count as equal",
-    )
+    assert watchdog == Problem(at(name, 1), "Watchdog goes to team", "a webhook of its own, and nobody's screen")
+    warnings = sorted({one["alertname"] for one in ALERTS if one["severity"] == "warning"})
+    assert (len(warnings), inhibition.where) == (15, at(name, 6))
+    assert inhibition.message == f"label datacentre is not set by {', '.join(warnings)}"
+    assert inhibition.hint == "two alerts that lack it count as equal"
+
+
+def test_a_severity_that_ends_in_a_program_reaches_nobody() -> None:
+    name = "alertmanager_machine.yml"
+    assert tool.run("amtool", "check-config", str(CASES / name)).status == 0
+    found = alertmanager.check_alertmanager(CASES / name, ALERTS)
+    assert found[0] == Problem(at(name, 1), "an alert with {'severity': 'warning'} reaches nobody", "people read: team")
+    unheard = {one["alertname"] for one in ALERTS if one["severity"] == "warning"}
+    assert len(found) >= 1 + len(unheard)
+    assert all(any(name in problem.message for problem in found) for name in unheard)
+
+
+def test_the_watchdog_repeats_within_the_minute_and_ends_on_no_screen() -> None:
+    (route,) = [one for one in yaml.safe_load(CONFIG.read_text())["route"]["routes"] if one["receiver"] == "watchdog"]
+    assert [route[key] for key in ("group_wait", "group_interval", "repeat_interval")] == ["0s", "30s", "1m"]
+    assert "continue" not in route
 
 
 def test_a_misspelt_key_is_reported_with_amtools_line(tmp_path: Path) -> None:
     file = tmp_path / "alertmanager.yml"
-    file.write_text(CONFIG.read_text().replace("group_wait:", "group_wiat:"))
+    file.write_text(CONFIG.read_text().replace("group_wait:", "group_wiat:", 1))
     (found,) = alertmanager.check_alertmanager(file, ALERTS)
     line = 1 + file.read_text().splitlines().index("  group_wiat: 10s")
     assert found == Problem(f"{file}:{line}", "amtool rejects it: field group_wiat not found in type config.plain")

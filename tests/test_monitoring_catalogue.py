@@ -22,9 +22,9 @@ def test_the_catalogue_is_in_order() -> None:
     assert catalogue.check_catalogue() == []
 
 
-def test_there_are_49_entries_from_three_sources() -> None:
+def test_there_are_53_entries_from_four_sources() -> None:
     metrics = catalogue.load().metrics
-    assert Counter(metric.source for metric in metrics) == {"node": 41, "mock": 3, "prometheus": 5}
+    assert Counter(metric.source for metric in metrics) == {"node": 41, "mock": 3, "prometheus": 5, "host": 4}
 
 
 def test_build_0ecc756a_never_sets_the_seeds_metrics() -> None:
@@ -46,7 +46,7 @@ def test_the_buckets_reach_past_every_threshold() -> None:
     assert bounds == {"treasury_disbursement_lag_seconds": 86400, "oracle_latency_seconds": 300}
 
 
-def test_rules_and_dashboards_use_metrics_of_the_node_and_of_prometheus_only() -> None:
+def test_rules_and_dashboards_use_no_metric_of_the_mock_s_own() -> None:
     """A live node exports none of the mock's own series."""
     queries = [rule.expr for rule in RULES]
     for name in ("treasury", "energy"):
@@ -59,13 +59,23 @@ def test_rules_and_dashboards_use_metrics_of_the_node_and_of_prometheus_only() -
         if isinstance(node, promql_parser.VectorSelector)
     }
     metrics = [catalogue.load().of_series(str(name)) for name in named]
-    assert {metric.source for metric in metrics if metric} == {"node", "prometheus"}
+    assert {metric.source for metric in metrics if metric} == {"node", "prometheus", "host"}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"source": "node", "appears": "start"}, "should be non-empty"),
+        (
+            {
+                "source": "node",
+                "appears": "start",
+                "builds": {"0ecc756a": {"state": "live", "evidence": "run"}},
+                "labels": {"provider": {"unbounded": "one each"}},
+            },
+            "'kept' is a dependency of 'unbounded'",
+        ),
+        ({"labels": {"part": {"values": ["log"], "unbounded": "anything"}}}, "is valid under each of"),
         ({"type": "summary"}, "is not one of"),
         ({"type": "counter"}, "does not end in _total"),
         ({"unit": "seconds"}, "does not end in _seconds"),

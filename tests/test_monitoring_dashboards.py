@@ -42,10 +42,10 @@ def test_both_dashboards_are_in_order() -> None:
     assert dashboards.check_dashboards(FILES, KNOWN) == []
 
 
-def test_there_are_37_panels_and_39_queries() -> None:
+def test_there_are_48_panels_and_53_queries() -> None:
     loaded = [dashboards.load_dashboard(file) for file in FILES]
-    assert [(one.uid, len(one.ids)) for one in loaded] == [("treasury", 18), ("energy", 19)]
-    assert [sum(len(p.get("targets", [])) for _, p in renumber.panels(one.data)) for one in loaded] == [19, 20]
+    assert [(one.uid, len(one.ids)) for one in loaded] == [("treasury", 27), ("energy", 21)]
+    assert [sum(len(p.get("targets", [])) for _, p in renumber.panels(one.data)) for one in loaded] == [29, 25]
 
 
 def test_every_alert_links_to_a_panel_there_is() -> None:

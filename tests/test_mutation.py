@@ -1,6 +1,7 @@
-"""Break one thing on a page, or one field of the node, and the run goes red and names page and line.
+"""Break one thing, and the run goes red: on a page, in a field of the node, in a rule of monitoring.
 
-The default run breaks one page; `--long` breaks every page at every output block.
+The default run breaks one page; `--long` breaks every page at every output block. Every comparison of every rule is
+broken in each run.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from handbook import facts
+from handbook import facts, promql, rules, tool
 from handbook.page import Block, Page, read_page
 from handbook.runner import PageRun, Verdict
 from handbook.target import Addresses, MockProcess, Target, running_mock
@@ -110,6 +113,87 @@ def test_one_renamed_field_of_the_node_is_caught(
     target.close()
     assert failed, f"the node renamed {field} and no block noticed"
     assert failed[0].message.startswith(f"docs/{REFERENCE.name}:")
+
+
+MONITORING = facts.ROOT / "monitoring"
+RULE_FILES = ("prometheus_recording_rules.yml", "alert_rules.yml")
+RULES = rules.load_rules(*(MONITORING / name for name in RULE_FILES))
+COMPARISON = re.compile(r'"[^"]*"|\{[^}]*\}|(?P<op>[=!<>]=|[<>])')
+"""What stands in quotes or braces compares no values."""
+TURNED = {">": "<", "<": ">", "==": "!="}
+WIDENED = {">": ">=", "<": "<="}
+NO_EDGE = {
+    ("host:filesystem_free:bytes_in_4h", "<"): "a prediction of exactly 0 bytes",
+    ("host:data_growth:bytes_per_day", ">"): "a slope of exactly 10e9 bytes a day",
+}
+"""Edges that the unit tests cannot stand on, because the left side is a regression over an hour."""
+
+
+def comparisons(rule: rules.Rule) -> list[tuple[int, str]]:
+    """Place and operator of each comparison in the rule's expression."""
+    return [(found.start(), found["op"]) for found in COMPARISON.finditer(rule.expr) if found["op"]]
+
+
+def resting_on(name: str) -> set[str]:
+    """The rule and all that are computed from it."""
+    found = {name}
+    for rule in RULES:  # a rule stands below what it is computed from
+        if found & {promql.series_of(one) for one in promql.selectors(rule.expr)}:
+            found.add(rule.name)
+    return found
+
+
+def tests_of(names: set[str]) -> str:
+    """The file of unit tests, cut down to those that expect something of one of the rules."""
+
+    def speaks_of(test: dict[str, Any]) -> bool:
+        expected = {one["alertname"] for one in test.get("alert_rule_test") or []}
+        for one in test.get("promql_expr_test") or []:
+            expected |= {promql.series_of(selector) for selector in promql.selectors(one["expr"])}
+        return bool(names & expected)
+
+    head, *tests = re.split(r"^(?=  - name: )", (MONITORING / "rules_test.yml").read_text(), flags=re.MULTILINE)
+    return head + "".join(test for test in tests if speaks_of(yaml.safe_load(test)[0]))
+
+
+def unit_tests(rule: rules.Rule, expr: str, directory: Path) -> tool.Said:
+    """promtool's word on the tests that speak of the rule, with `expr` in its place."""
+    for name in RULE_FILES:
+        document = yaml.safe_load((MONITORING / name).read_text())
+        for group in document["groups"]:
+            for one in group["rules"]:
+                if rule.name in (one.get("alert"), one.get("record")):
+                    one["expr"] = expr
+        (directory / name).write_text(yaml.safe_dump(document))
+    (directory / "rules_test.yml").write_text(tests_of(resting_on(rule.name)))
+    return tool.run("promtool", "test", "rules", "rules_test.yml", directory=directory)
+
+
+COMPARED = [(rule, place, op) for rule in RULES for place, op in comparisons(rule)]
+MUTANTS = [
+    *((rule, place, op, TURNED[op]) for rule, place, op in COMPARED),
+    *(
+        (rule, place, op, WIDENED[op])
+        for rule, place, op in COMPARED
+        if op in WIDENED and (rule.expr[:place].split()[-1].split("{")[0].lstrip("("), op) not in NO_EDGE
+    ),
+]
+
+
+def test_every_comparison_of_every_rule_is_counted() -> None:
+    assert (len(COMPARED), len(MUTANTS)) == (33, 58)
+    compared = {rule.name for rule, _, _ in COMPARED}
+    assert {rule.name for rule in RULES if rule.alert} - compared == {"Watchdog"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "place", "old", "new"), MUTANTS, ids=[f"{r.name}-{place}-{old}{new}" for r, place, old, new in MUTANTS]
+)
+def test_a_changed_comparison_turns_a_unit_test_red(
+    rule: rules.Rule, place: int, old: str, new: str, tmp_path: Path
+) -> None:
+    said = unit_tests(rule, rule.expr[:place] + new + rule.expr[place + len(old) :], tmp_path)
+    assert (said.status, "got:" in said.output) == (1, True), said.output
 
 
 @pytest.mark.long

@@ -19,7 +19,7 @@ from handbook import catalogue, facts, tool
 from handbook.node import events as ev
 from handbook.node.config import Limits
 from handbook.node.exposition import Metrics, render
-from handbook.node.families import FAMILIES, LONGEST_VALUE, OTHER
+from handbook.node.families import FAMILIES, LONGEST_VALUE, OTHER, Family
 from handbook.node.limiter import Limiter
 from handbook.node.node import Node
 from handbook.node.series import Histogram, Samples
@@ -81,7 +81,7 @@ def changed(node: Node, act: Callable[[Node], object]) -> dict[str, float]:
 
 
 def test_the_table_is_the_catalogue_both_ways() -> None:
-    listed = {metric.name: metric for metric in catalogue.load().metrics if metric.source != "prometheus"}
+    listed = {metric.name: metric for metric in catalogue.load().metrics if metric.source in ("node", "mock")}
     assert listed.keys() == FAMILIES.keys()
     assert list(FAMILIES) == sorted(FAMILIES)
     for name, family in FAMILIES.items():
@@ -286,9 +286,12 @@ def everything(node: Node) -> None:
     tick(node)
     node.limiter.refuse("::1", 0)
     node.metrics.limiter_rejects = node.metrics.limiter_bans = 1
-    node.metrics.gauges["energy_settlement_mode"] = 0
     for name, family in FAMILIES.items():
-        if family.kind == "counter":
+        if family.kind == "histogram":
+            node.metrics.observe(name, 1)
+        elif family.kind == "gauge" and not family.labels:
+            node.metrics.gauges.setdefault(name, 0)
+        elif family.kind == "counter":
             for number in range(250):
                 node.metrics.add(name, *(f"{label.name}-{number}" for label in family.labels))
 
@@ -351,6 +354,13 @@ def test_a_histogram_counts_a_bound_in_its_own_bucket() -> None:
     assert lines[-4:] == [
         f'{LAG}_bucket{{le="86400"}} 4', f'{LAG}_bucket{{le="+Inf"}} 5', f"{LAG}_sum 172803.5", f"{LAG}_count 5",
     ]  # fmt: skip
+
+
+def test_a_histogram_that_is_not_there_from_the_start_appears_with_its_first_value() -> None:
+    wait = Histogram(Family("treasury_queue_wait_seconds", "histogram", "Time in Queued.", buckets=(1, 10)))
+    assert wait.lines() == ""
+    wait.observe(3)
+    assert wait.lines().splitlines()[2] == 'treasury_queue_wait_seconds_bucket{le="1"} 0'
 
 
 def test_fresh_metrics_hold_nothing_of_others() -> None:

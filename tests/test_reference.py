@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
+import shutil
+import subprocess
+import tarfile
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT7
 
-from handbook import reference
+from handbook import reference, schemas
 from handbook.node import energy_reads, gate, liveness, treasury
 from handbook.node.config import EnergyRates, Limits
 from handbook.node.methods import ALIASES, METHODS
@@ -30,7 +39,7 @@ def method(document: dict[str, Any], name: str) -> dict[str, Any]:
 BREAKS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "breaks its metaschema at methods/0": lambda d: d["methods"][0].pop("x-role"),
     "breaks its metaschema at methods/0/params/0": lambda d: d["methods"][0]["params"][0].pop("description"),
-    "breaks its metaschema at openrpc": lambda d: d.update(openrpc="1.3.2"),
+    "breaks its metaschema at openrpc": lambda d: d.update(openrpc="1.4.0"),
     "each once": lambda d: d["methods"].append(copy.deepcopy(d["methods"][0])),
     "differ in x-unit": lambda d: d["x-legend"].pop("x-unit"),
     "errors is not x-errors": lambda d: method(d, "energy.settle")["errors"].pop(),
@@ -47,6 +56,45 @@ def test_a_broken_description_is_found(message: str) -> None:
     BREAKS[message](document)
     found = [str(problem) for problem in reference.check(document)]
     assert 1 == len(found) and message in found[0], found
+
+
+def test_the_schemas_are_sound_and_their_examples_fit() -> None:
+    found, counts = schemas.check()
+    assert [] == found
+    assert counts["schemas"] >= 60 and counts["examples"] >= 20
+
+
+BROKEN_SCHEMAS: dict[str, dict[str, Any]] = {
+    "$id: expected https://handbook.the-block.example/schemas/balance.json, got https://elsewhere": {
+        "$id": "https://elsewhere"
+    },
+    "$schema: expected https://json-schema.org/draft/2020-12/schema, got None": {"$schema": None},
+    "no schema: $.type": {"type": "number or string"},
+    "does not fit: $: -1 is less than the minimum of 0": {"properties": {"a": {"minimum": 0, "examples": [-1]}}},
+    "$.properties.a: 7 does not fit: $: 7 is not of type 'string'": {
+        "properties": {"a": {"type": "string", "default": 7}}
+    },
+    "$.items.x-volatile: expected one of": {"items": {"x-volatile": "sometimes"}},
+    "$.items.$ref: there is no schema https://handbook.the-block.example/schemas/no.json": {
+        "items": {"$ref": "https://handbook.the-block.example/schemas/no.json"}
+    },
+    "$.x-hint: expected one of": {"x-hint": "ours, and known to nobody"},
+}
+
+
+@pytest.mark.parametrize("message", BROKEN_SCHEMAS)
+def test_an_unsound_schema_is_found(message: str, tmp_path: Path) -> None:
+    address = "https://handbook.the-block.example/schemas/balance.json"
+    (tmp_path / "balance.json").write_text(
+        json.dumps({"$id": address, "$schema": schemas.DIALECT} | BROKEN_SCHEMAS[message])
+    )
+    (found,) = schemas.check(tmp_path)[0]
+    assert message in str(found)
+
+
+def test_a_schema_that_is_not_json_is_found(tmp_path: Path) -> None:
+    (tmp_path / "balance.json").write_text("{")
+    assert ["balance.json: not JSON"] == [str(one).rpartition("/")[2][:22] for one in schemas.check(tmp_path)[0]]
 
 
 def test_every_method_that_is_served_is_described_and_no_other() -> None:
@@ -97,3 +145,41 @@ def test_clamps_and_defaults_are_those_of_the_code() -> None:
         **{(f"gov.treasury.{name}", "limit"): lists for name in ("balance_history", "disbursements")},
         ("light.headers", "limit"): ([0, liveness.MAX_HEADERS], 200),
     }
+
+
+OFFICIAL = {
+    "@open-rpc/meta-schema@1.14.9": "207f52b9b956dd8eb29911c7c04235ee0c6463b7ca40130fc0bfed6efad58890",
+    "@json-schema-tools/meta-schema@1.8.0": "f3181be9a3aee846115f2e0a256721860eb386bfab8aca36cb00f5a9a609d167",
+}
+"""The npm packages of OpenRPC's metaschema and of the one of JSON Schema that it refers to, with their hashes."""
+
+
+def official(package: str, directory: Path) -> dict[str, Any]:
+    """The schema that the package's index.js exports. Asks the registry that npm is set up for."""
+    packed = subprocess.run(
+        ["npm", "pack", "--silent", package], cwd=directory, capture_output=True, text=True, timeout=120, check=True
+    )
+    file = directory / packed.stdout.split()[-1]
+    assert OFFICIAL[package] == hashlib.sha256(file.read_bytes()).hexdigest()
+    with tarfile.open(file) as archive:
+        member = archive.extractfile("package/index.js")
+        assert member
+        text = member.read().decode()
+    schema, _ = json.JSONDecoder().raw_decode(text, text.index('{ "$schema"'))
+    assert isinstance(schema, dict)
+    return schema
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm fetches the official metaschema")
+def test_the_description_holds_to_the_official_metaschema(tmp_path: Path) -> None:
+    openrpc, of_schemas = (official(package, tmp_path) for package in OFFICIAL)
+    resource = Resource.from_contents(of_schemas, default_specification=DRAFT7)
+    name = of_schemas["$id"].rstrip("/")
+    validator = jsonschema.Draft7Validator(
+        openrpc, registry=Registry().with_resources([(name, resource), (f"{name}/", resource)])
+    )
+    assert [] == [f"{error.json_path}: {error.message}" for error in validator.iter_errors(DOCUMENT)]
+    document = copy.deepcopy(DOCUMENT)
+    document["methods"][0]["params"][0]["schema"] = 7
+    assert not validator.is_valid(document)

@@ -65,9 +65,13 @@ RULE = Rule(
     expr_where="rules.yml:8",
 )
 BAD_LINKS = {
-    "wrong-alert": ["2: alert TreasuryFine: no alert rule has this name\n  hint: one of TreasuryBroke"],
+    "wrong-alert": [
+        "2: alert TreasuryFine: no alert rule has this name\n  hint: one of TreasuryBroke",
+        "2: TreasuryBroke (rules.yml:7) leads here and is not named\n  hint: alert: [A, B]",
+    ],
     "other-severity": ["3: severity warning: its rule (rules.yml:7) says critical"],
     "unknown-owner": ["5: owner nobody: no receiver has this name\n  hint: one of pagerduty, treasury-team"],
+    "drill-without-scene": ["7: drill here: the page sets no scene that changes anything"],
     "unknown-drill": [
         "7: drill meteor: no chaos scenario has this anchor\n  hint: one of executor-crash, scrape-failure",
     ],
@@ -106,6 +110,38 @@ def test_a_rule_that_leads_elsewhere_is_caught_on_both_sides() -> None:
         "tests/cases/runbooks/good.md:2: alert TreasuryBroke: its rule (rules.yml:7) leads to elsewhere",
         "rules.yml:7: TreasuryBroke leads to runbooks/elsewhere.md, which does not exist",
     ]
+
+
+def test_a_page_of_several_alerts_names_them_all_and_has_the_worst_severity(tmp_path: Path) -> None:
+    slow = Rule(**{**vars(RULE), "name": "TreasurySlow", "labels": {"severity": "warning"}, "where": "rules.yml:9"})
+    text = (CASES / "good.md").read_text()
+    for alert, severity, expected in (
+        ("[TreasuryBroke, TreasurySlow]", "critical", []),
+        ("[TreasurySlow, TreasuryBroke]", "warning", ["3: severity warning: its rule (rules.yml:7) says critical"]),
+        (
+            "TreasuryBroke",
+            "critical",
+            ["2: TreasurySlow (rules.yml:9) leads here and is not named\n  hint: alert: [A, B]"],
+        ),
+    ):
+        file = tmp_path / "good.md"
+        changed = text.replace("alert: TreasuryBroke", f"alert: {alert}").replace(
+            "severity: critical", f"severity: {severity}"
+        )
+        file.write_text(changed)
+        book = Runbook(read_page(file))
+        assert check(book.page) == []
+        problems = check_links([book], [RULE, slow], {"treasury-team"}, {"executor-crash"})
+        assert problems == [f"{book.page.path}:{problem}" for problem in expected]
+
+
+def test_an_alert_that_leads_to_a_part_the_page_has_not_is_caught() -> None:
+    for anchor, expected in (
+        ("mend", []),
+        ("amend", ["rules.yml:7: TreasuryBroke leads to runbooks/good.md#amend, which that page has not"]),
+    ):
+        rule = Rule(**{**vars(RULE), "annotations": {"runbook_url": f"{facts.SITE_URL}runbooks/good/#{anchor}"}})
+        assert (rule.slug, links(GOOD, rule)) == ("good", expected)
 
 
 def test_every_case_is_used() -> None:

@@ -12,6 +12,7 @@ from mkdocs.config import load_config
 from handbook import facts
 from handbook.ledger import shown_blocks
 from handbook.page import read_page
+from handbook.rules import load_rules
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +83,12 @@ def test_site_shows_every_block_of_every_page(site: Path) -> None:
     written = sum(len(read_page(file).blocks) for file in sources if not file.name.startswith("_"))
     assert shown == written
     assert written > 150
+
+
+def test_every_alert_opens_a_runbook_of_the_built_site(site: Path) -> None:
+    alerts = [rule for rule in load_rules(facts.ROOT / "monitoring" / "alert_rules.yml") if rule.alert]
+    assert len(alerts) == 24
+    for rule in alerts:
+        page = site / "runbooks" / rule.slug / "index.html"
+        assert page.is_file(), f"{rule.where}: {rule.name}"
+        assert not rule.anchor or f'id="{rule.anchor}"' in page.read_text(), f"{rule.where}: {rule.name}"

@@ -6,15 +6,23 @@ A module imports only from the ones above it in this list:
     recorder   stands for Slack, PagerDuty and webhooks: keeps what it is sent
     config     the shipped configuration, squeezed and pointed at loopback
     process    one server: started, ready, stopped
-    stack      recorder, Alertmanager and Prometheus, and what they say
+    pager      Alertmanager and the recorder that it tells
+    stack      Prometheus and the pager that it tells
     middleman  stands between Prometheus and a node's metrics: slows them, adds series
     market     a meter that sends signed readings
     treasury   disbursements from submission to payment
-    lane       one node or host of its own for one fault
-    faults     what is broken for each alert, and how it is mended
+    lane       a mock node of its own for one fault
+    host       a host of its own for one fault
+    fault      what is broken for an alert, how it shows, how it is mended
+    treasury_faults, energy_faults, node_faults, host_faults
+    faults     all of them
     link       whether a runbook's address opens a page that exists
+    watch      which alerts ever fired
+    ground     nodes, hosts and servers in good health
     walk       one alert's way: broken, seen, told, mended, told again
+    beat       the watchdog's way
     result     build/chain.json
     run        all alerts side by side, after a silence
+    command    `handbook chain`
     table      the last run as a table inside a page
 """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from handbook.chain.lane import Flow
@@ -14,6 +16,7 @@ from handbook.ports import free_port
 HOSTS = "the-block-host"
 """The job under which Prometheus scrapes hosts."""
 DISK_BYTES = 4 << 20
+DATA = b"data\n"
 PRIVATE = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)))
 """Runs a program that may mount without the rest of the machine seeing it."""
 
@@ -57,10 +60,9 @@ class Host:
         taken = time.time() - age
         copy = self._copies / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(taken))
         copy.mkdir()
-        (copy / "data").write_text("data\n")
+        (copy / "data").write_bytes(DATA)
         manifest = copy / "SHA256SUMS"
-        sums = subprocess.run(["sha256sum", "data"], cwd=copy, capture_output=True, check=True).stdout
-        manifest.write_bytes(sums)
+        manifest.write_text(f"{hashlib.sha256(DATA).hexdigest()}  data\n")
         os.utime(manifest, (taken, taken))
         self._measure()
 
@@ -78,6 +80,11 @@ class Host:
             )
         else:
             self._gauge_disk(share)
+
+    def every(self, seconds: float, call: Callable[[], object]) -> Flow:
+        flow = Flow(seconds, call)
+        self.flows.append(flow)
+        return flow
 
     def close(self) -> None:
         for flow in self.flows:

@@ -38,17 +38,19 @@ class Meter:
 
     def read(self, *, forged: bool = False) -> str:
         """Sends the next reading, 10 kWh more. The credit's hash. Raises Refused, always when it is forged."""
-        self._total, self._nonce = self._total + 10, self._nonce + 1
-        self._stamp = max(self._stamp + 1, int(time.time()) - self.late)
-        reading = Reading(self.provider, self._address, self._total, self._stamp, self._nonce, b"")
+        total, nonce = self._total + 10, self._nonce + 1
+        stamp = max(self._stamp + 1, int(time.time()) - self.late)
+        reading = Reading(self.provider, self._address, total, stamp, nonce, b"")
         signature = bytes(64) if forged else self._key.sign(digest(reading))
+        if not forged:
+            self._total, self._nonce, self._stamp = total, nonce, stamp
         credit: dict[str, Any] = self._lane.rpc(
             "energy.submit_reading",
             provider_id=self.provider,
             meter_address=self._address,
-            kwh_reading=self._total,
-            timestamp=self._stamp,
-            nonce=self._nonce,
+            kwh_reading=total,
+            timestamp=stamp,
+            nonce=nonce,
             signature=signature.hex(),
         )
         return str(credit["meter_hash"])

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from handbook import document, rules
-from handbook.chain import config, squeeze
-from handbook.chain.faults import ALWAYS, FAULTS, Fault
-from handbook.chain.host import Host
-from handbook.chain.lane import Lane, Setup
+from handbook import rules
+from handbook.chain import beat, config
+from handbook.chain.fault import Fault
+from handbook.chain.faults import FAULTS, WATCHDOG
+from handbook.chain.ground import Ground
 from handbook.chain.result import Result, result
-from handbook.chain.stack import Stack
 from handbook.chain.walk import Course, Scene, walk
-from handbook.chain.watch import Watch
+from handbook.chain.watch import Key, Watch
 from handbook.problem import Problem
 from handbook.rules import Rule
 
@@ -40,7 +39,7 @@ def check_faults(known: dict[str, Rule], faults: Sequence[Fault[Any]] = FAULTS) 
     problems = [
         Problem(rule.where, f"{name}: no fault raises it", "add one to handbook/chain/faults.py")
         for name, rule in known.items()
-        if name not in broken and name not in ALWAYS
+        if name not in broken and name != WATCHDOG
     ]
     problems += [
         Problem("handbook/chain/faults.py", f"a fault for {name}, which is no alert", "remove it")
@@ -59,89 +58,60 @@ def run(
     source: Path = config.MONITORING,
     faults: Sequence[Fault[Any]] = FAULTS,
     *,
+    watchdog: bool = True,
     quiet: float = QUIET,
     patience: float = PATIENCE,
     say: Say = lambda line: None,
 ) -> Result:
-    """Walks the faults' alerts. `directory` is empty, and what is left in it are logs.
+    """Walks the faults' alerts, and the watchdog's. `directory` is empty, and what is left in it are logs.
 
     Raises tool.MissingTool, Unreadable, NotInTime when there is nothing to walk on.
     """
     started = time.monotonic()
     known = alerts(source)
-    waits = _waits(source)
-    with ExitStack() as opened:
-        lanes = _lanes(directory, source, faults, opened)
-        made = [fault.prepare(lane) for fault, lane in zip(faults, lanes, strict=False)]
-        stack = Stack(directory, source, scraped=[(lane.job, lane.instance) for lane in lanes])
-        opened.callback(stack.stop)
-        stack.wait_for_scrapes(len(lanes))
-        stack.rule()
-        watch = Watch(stack)
-        opened.callback(watch.stop)
-        say(f"{len(lanes)} nodes and hosts scraped; silence for {quiet:.0f} s")
+    ground = Ground(directory, source, faults)
+    try:
+        stack, watch = ground.stack, ground.watch
+        say(f"{len(ground.lanes)} nodes and hosts scraped; silence for {quiet:.0f} s")
         time.sleep(quiet)
-        problems = [f"{name} fired on {at or 'nothing'} before any fault" for name, at in _strays(watch, set())]
+        problems = [f"{_on(key)} before any fault" for key in _strays(watch, set())]
         scenes = [
-            Scene(known[fault.alert], fault, lane, thing, stack, watch, waits[fault.alert], patience)
-            for fault, lane, thing in zip(faults, lanes, made, strict=False)
+            Scene(
+                known[fault.alert], fault, ground.lanes[fault.alert], ground.made[fault.alert], stack, watch, patience
+            )
+            for fault in faults
         ]
-        courses = _walk(scenes, say)
-        allowed = {scene.key for scene in scenes} | {
-            (also, scene.lane.instance) for scene in scenes for also in scene.fault.also
-        }
-        problems += [
-            f"{name} fired on {at or 'nothing'}, where nothing should raise it" for name, at in _strays(watch, allowed)
-        ]
+        walks: list[Callable[[], Course]] = [partial(walk, scene) for scene in scenes]
+        if watchdog and WATCHDOG in known:
+            walks.append(partial(beat.walk, known[WATCHDOG], directory / "beat", source, patience))
+        courses = _side_by_side(walks, say)
+        allowed = {(name, scene.lane.instance) for scene in scenes for name in (scene.rule.name, *scene.fault.also)}
+        problems += [f"{_on(key)}, where nothing should raise it" for key in _strays(watch, allowed)]
         if watch.failed:
             problems.append(f"Prometheus ended: {watch.failed}")
         return result(time.monotonic() - started, quiet, courses, problems)
+    finally:
+        ground.close()
 
 
-def _lanes(directory: Path, source: Path, faults: Sequence[Fault[Any]], opened: ExitStack) -> list[Any]:
-    """One per fault, and last a node with which nothing is ever wrong."""
+def _side_by_side(walks: list[Callable[[], Course]], say: Say) -> list[Course]:
+    """In the order of `walks`; each is said when it is done."""
 
-    def lane(name: str, setup: Setup | None) -> Any:
-        place = directory / name
-        return Host(place, source / "node_textfile.sh") if setup is None else Lane(place, setup)
+    def one(walk: Callable[[], Course]) -> Course:
+        course = walk()
+        say(told(course))
+        return course
 
-    wanted = [(fault.alert, fault.setup) for fault in faults] + [("untouched", Setup())]
-    with ThreadPoolExecutor(8) as pool:
-        futures = [pool.submit(lane, *one) for one in wanted]
-        failed = []
-        for future in futures:
-            if future.exception():
-                failed.append(future.exception())
-            else:
-                opened.callback(future.result().close)
-    if failed and failed[0]:
-        raise failed[0]
-    return [future.result() for future in futures]
+    with ThreadPoolExecutor(max(len(walks), 1)) as pool:
+        return list(pool.map(one, walks))
 
 
-def _waits(source: Path) -> dict[str, float]:
-    """Each alert's `for`, squeezed."""
-    groups = document.read_members(source / "alert_rules.yml", groups=list).data["groups"]
-    return {
-        rule["alert"]: squeeze.squeezed(squeeze.seconds(str(rule.get("for", "0s"))))
-        for group in groups
-        for rule in group["rules"]
-        if "alert" in rule
-    }
+def _strays(watch: Watch, allowed: set[Key]) -> list[Key]:
+    return sorted(key for key in watch.fired() if key not in allowed and key[0] != WATCHDOG)
 
 
-def _walk(scenes: list[Scene], say: Say) -> list[Course]:
-    courses: dict[str, Course] = {}
-    with ThreadPoolExecutor(max(len(scenes), 1)) as pool:
-        for done in as_completed([pool.submit(walk, scene) for scene in scenes]):
-            course = done.result()
-            courses[course.alert] = course
-            say(told(course))
-    return [courses[scene.rule.name] for scene in scenes]
-
-
-def _strays(watch: Watch, allowed: set[tuple[str, str]]) -> list[tuple[str, str]]:
-    return sorted(key for key in watch.fired() if key not in allowed and key[0] not in ALWAYS)
+def _on(key: Key) -> str:
+    return f"{key[0]} fired on {key[1] or 'nothing'}"
 
 
 def told(course: Course) -> str:

@@ -12,10 +12,10 @@ STEPS = 3
 _HASHES = count(1)
 
 
-def submit(lane: Lane, amount: int = 1) -> int:
-    """The id of a new draft that is due from epoch 1 on."""
+def submit(lane: Lane, due: int = 1) -> int:
+    """The id of a new draft over 1 BLOCK unit that the executor may pay from epoch `due` on."""
     proposal = {"title": "Alert chain", "summary": "A payment to watch.", "quorum": {}, **WINDOW}
-    details = {"destination": "tb1qalertchain", "amount": amount, "memo": "", "scheduled_epoch": 1}
+    details = {"destination": "tb1qalertchain", "amount": 1, "memo": "", "scheduled_epoch": due}
     answer = lane.rpc("gov.treasury.submit_disbursement", payload={"proposal": proposal, "disbursement": details})
     return int(answer["id"])
 
@@ -25,9 +25,9 @@ def step(lane: Lane, id_: int, number: int) -> None:
     lane.rpc("gov.treasury.queue_disbursement", id=id_, current_epoch=number)
 
 
-def timelocked(lane: Lane, amount: int = 1) -> int:
+def timelocked(lane: Lane, due: int = 1) -> int:
     """The id of a disbursement that may be paid."""
-    id_ = submit(lane, amount)
+    id_ = submit(lane, due)
     for number in range(1, STEPS + 1):
         step(lane, id_, number)
     return id_
@@ -39,8 +39,14 @@ def book(lane: Lane, id_: int) -> None:
 
 
 def pay(lane: Lane) -> None:
-    """A disbursement from submission to booking at once."""
-    book(lane, timelocked(lane))
+    """A disbursement from submission to booking at once, too early for an executor to pay it too."""
+    book(lane, timelocked(lane, due=1_000_000))
+
+
+def status(lane: Lane, id_: int) -> str:
+    """`Draft` to `RolledBack`."""
+    found: dict[str, object] = lane.rpc("gov.treasury.disbursement", id=id_)["disbursement"]["disbursement"]["status"]
+    return next(iter(found))
 
 
 def cancel(lane: Lane, id_: int) -> None:

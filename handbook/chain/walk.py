@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from handbook.chain import link
-from handbook.chain.faults import Fault
+from handbook.chain import link, squeeze
+from handbook.chain.fault import Fault
 from handbook.chain.process import NotInTime, wait_until
 from handbook.chain.recorder import Message
 from handbook.chain.stack import Stack
@@ -22,8 +22,15 @@ TOLD = {
     "info": frozenset({"treasury-team"}),
 }
 """Who must hear of an alert, by severity. Not read from alertmanager.yml, which is what is tried."""
+BY_NAME = {"Watchdog": frozenset({"watchdog"})}
+"""Where the severity does not say it."""
 EARLY = 0.5
 """Seconds by which an alert may seem early: times of evaluations are rounded to their interval."""
+
+
+def receivers(rule: Rule) -> frozenset[str]:
+    """Who must hear of the alert."""
+    return BY_NAME.get(rule.name, TOLD[rule.labels["severity"]])
 
 
 @dataclass
@@ -56,8 +63,6 @@ class Scene:
     made: Any
     stack: Stack
     watch: Watch
-    shortest: float
-    """Seconds of the rule's `for`, squeezed."""
     patience: float
 
     @property
@@ -86,9 +91,10 @@ def _break(course: Course, scene: Scene) -> None:
     course.shown = wait_until(f"the metric, {shows}", lambda: stack.query(shows), patience, 0.3)
     wait_until(f"{course.alert} firing in Prometheus", lambda: key in watch.fired(), patience, 0.1)
     course.fired = watch.fired()[key].first - broken
-    if course.fired < scene.shortest - EARLY:
-        course.problems.append(f"fired after {course.fired:.1f} s; its for takes {scene.shortest:.1f} s")
-    expected = scene.fault.told or TOLD[course.severity]
+    shortest = squeeze.squeezed(squeeze.seconds(scene.rule.waits or "0s"))
+    if course.fired < shortest - EARLY:
+        course.problems.append(f"fired after {course.fired:.1f} s; its for takes {shortest:.1f} s")
+    expected = receivers(scene.rule)
     what = f"{course.alert} told to {', '.join(sorted(expected))}"
     wait_until(what, lambda: expected <= _told(stack, key, "firing").keys(), patience, 0.1)
     told = _told(stack, key, "firing")
@@ -116,7 +122,7 @@ def _mend(course: Course, scene: Scene) -> None:
 def _told(stack: Stack, key: Key, status: str) -> dict[str, Message]:
     """The first webhook with that alert and status, by receiver."""
     found: dict[str, Message] = {}
-    for message in stack.recorder.messages("webhook"):
+    for message in stack.pager.recorder.messages("webhook"):
         if any(_key(alert) == key for alert in message.alerts(status)):
             found.setdefault(message.receiver, message)
     return found
@@ -135,7 +141,7 @@ def _read(course: Course, scene: Scene, told: dict[str, Message]) -> None:
     except ValueError as error:
         course.problems.append(str(error))
     for receiver in sorted(told):
-        for kind in scene.stack.texts[receiver]:
+        for kind in scene.stack.pager.texts[receiver]:
             what = f"{kind} told by {receiver} of {course.alert}"
             try:
                 wait_until(what, partial(_texts, scene, kind, receiver, alert), scene.patience)
@@ -148,7 +154,7 @@ def _texts(scene: Scene, kind: str, receiver: str, alert: dict[str, Any]) -> lis
     needed = (alert["labels"]["alertname"], alert["annotations"]["summary"], alert["annotations"]["runbook_url"])
     return [
         message.text
-        for message in scene.stack.recorder.messages(kind)
+        for message in scene.stack.pager.recorder.messages(kind)
         if message.receiver == receiver
         and all(one in message.text for one in needed)
         and "<no value>" not in message.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 
 from handbook import errors, reference
@@ -9,20 +10,25 @@ from handbook.macros import cell
 from handbook.macros.method import case_anchor
 from handbook.sections import anchor, page_of
 
+LABEL = 40
+"""Characters of a message in the table of contents."""
 NAMED = 4
 """More methods than this are folded away."""
 
 
 def error_sections() -> str:
-    """A section per code: what each message means, what to do, which methods give it, the call that shows it."""
+    """A section per code and message: what it means, what to do, which methods give it, the call that shows it."""
     parts = []
     for code, group in groupby(errors.declared(), key=lambda one: one.code):
         found = list(group)
-        words = dict.fromkeys(one.message.split(":")[0].split("{")[0].strip() for one in found)
-        heading = f"{code} {next(iter(words))}" if len(words) == 1 else f"{code}"
-        parts.append(f"## {heading} {{ #error{code} }}\n")
-        for one in found:
-            parts.append(_entry(one))
+        if len(found) == 1:
+            parts.append(f"## {code} `{found[0].message}` {{ #error{code} }}\n\n{_entry(found[0])}")
+            continue
+        parts.append(f"## {code} {{ #error{code} }}\n\n{len(found)} messages have this code.\n")
+        parts += [
+            f'### `{one.message}` {{ #error{code}-{_slug(one)} data-toc-label="{_label(one)}" }}\n\n{_entry(one)}'
+            for one in found
+        ]
     return "\n".join(parts)
 
 
@@ -38,11 +44,23 @@ def any_call_errors() -> str:
     return "\n".join(rows)
 
 
+def _slug(one: errors.Declared) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\{\w+\}", "", one.message).lower()).strip("-")
+
+
+def _label(one: errors.Declared) -> str:
+    """For the table of contents: without what the messages of a code begin with."""
+    said = re.sub(r"\{\w+\}", "…", one.message.partition(": ")[2] or one.message)
+    return said if len(said) <= LABEL else f"{said[: LABEL - 1].rstrip()}…"
+
+
 def _entry(one: errors.Declared) -> str:
     advice = errors.advice(one.code, one.message)
-    told = [f"**`{one.message}`**\n", f"{advice.meaning}\n{advice.do}\n"]
+    told = [f"{advice.meaning}\n\n**Do**: {advice.do}\n"]
     special = [(name, said) for name in one.methods if (said := errors.advice(one.code, one.message, name)) != advice]
-    told += [f"From [`{name}`]({page_of(name)}#{anchor(name)}): {said.meaning}\n{said.do}\n" for name, said in special]
+    told += [
+        f"From [`{name}`]({page_of(name)}#{anchor(name)}): {said.meaning} **Do**: {said.do}\n" for name, said in special
+    ]
     links = [_call(one, name) for name in one.methods] or [_anywhere(one)]
     if len(links) > NAMED:
         rows = "\n".join(f"    - {link}" for link in links)
@@ -52,8 +70,12 @@ def _entry(one: errors.Declared) -> str:
     return "\n".join(told)
 
 
+def _link(method: str) -> str:
+    return f"[`{method}`]({page_of(method)}#{anchor(method)})"
+
+
 def _call(one: errors.Declared, method: str) -> str:
-    link = f"[`{method}`]({page_of(method)}#{anchor(method)})"
+    link = _link(method)
     case = errors.causes(one.code, one.message, method)
     if case is None:
         return f"{link}: {one.uncaused}"

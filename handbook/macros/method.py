@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -26,8 +27,8 @@ ALIAS = "alias"
 """A case with this word in its name is about a name that only the mock has; no page shows it."""
 
 
-def method_head(name: str) -> str:
-    """Opens the section: heading, effect, role, limiter, builds, summary."""
+def method_head(name: str, level: int = 2) -> str:
+    """Opens the section: heading of that level, effect, role, limiter, builds, summary."""
     method = _find(name)
     effect, role = method["x-effect"], method["x-role"]
     data = f'data-method="{name}" data-effect="{effect}" data-role="{role}"'
@@ -45,7 +46,7 @@ def method_head(name: str) -> str:
     hazard = f'\n\n!!! danger "Hazard"\n    {method["x-hazard"]}' if "x-hazard" in method else ""
     return (
         f'<div class="rpc-method" {data} markdown>\n\n'
-        f"## {name} {{ #{anchor(name)} }}\n\n{' '.join(badges)}\n\n{chr(10).join(said)}{hazard}\n"
+        f"{'#' * level} {name} {{ #{anchor(name)} }}\n\n{' '.join(badges)}\n\n{chr(10).join(said)}{hazard}\n"
     )
 
 
@@ -81,14 +82,16 @@ def _state(build: str, state: str) -> str:
 def _params(method: dict[str, Any]) -> str:
     if not method["params"]:
         return "**Params**: none."
-    rows = ["| Param | Type | Unit | Required | Default | Limits | Meaning |", "|---|---|---|---|---|---|---|"]
+    rows = []
     for param in method["params"]:
         own = {key: param[key] for key in ("description", "x-unit", "x-clamp") if key in param}
         for row in members.rows(param["name"], {**param["schema"], **own}, param["required"]):
             required = "yes" if row.required else ""
-            rows.append(_row(f"`{row.name}`", row.type, row.unit, required, row.default, row.limits, row.meaning))
-    note = "What does not fit an optional param counts as left out." if method.get("x-params-check") == "none" else ""
-    return "**Params**\n\n" + "\n".join(rows) + (f"\n\n{note}" if note else "")
+            rows.append((f"`{row.name}`", row.type, row.unit, required, row.default, row.limits, row.meaning))
+    loose = method.get("x-params-check") == "none"
+    note = "\n\nWhat does not fit an optional param counts as left out." if loose else ""
+    table = _table(("Param", "Type", "Unit", "Required", "Default", "Limits", "Meaning"), rows)
+    return f"**Params**\n\n{table}{note}"
 
 
 def _result(method: dict[str, Any]) -> str:
@@ -99,13 +102,15 @@ def _result(method: dict[str, Any]) -> str:
     said = schema.get("description", schema["title"])
     if not told:
         return f"**Result**: {said} ({link})"
-    rows = ["| Member | Type | Meaning |", "|---|---|---|"]
-    rows += [f"| `{row.name}` | {row.type} | {_joined(row.meaning, row.limits)} |" for row in told]
-    return f"**Result** ({link}): {said}\n\n" + "\n".join(rows)
+    rows = [(f"`{row.name}`", row.type, row.unit, _joined(row.meaning, row.limits)) for row in told]
+    return f"**Result** ({link}): {said}\n\n" + _table(("Member", "Type", "Unit", "Meaning"), rows)
 
 
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Without the columns that are empty all the way down."""
+    used = [column for column in range(len(heads)) if any(row[column] for row in rows)]
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line[column] for column in used)} |" for line in lines)
 
 
 def _joined(*parts: str) -> str:
@@ -116,20 +121,21 @@ def _errors(name: str, method: dict[str, Any]) -> str:
     general = "[any call](rpc-errors.md#any-call)"
     if not method["x-errors"]:
         return f"**Errors**: none but those that {general} may get."
-    rows = ["| Code | Message | When | What to do | Call |", "|---|---|---|---|---|"]
+    rows = []
     for error in method["x-errors"]:
         code, message = error["code"], error["message"]
         advice = errors.advice(code, message, name)
         case = errors.causes(code, message, name)
         call = f"[{cell(case.name)}](#{case_anchor(case)})" if case else error.get("uncaused", "")
         link = f"[{code}](rpc-errors.md#error{code})"
-        rows.append(_row(link, f"`{cell(message)}`", cell(advice.meaning), cell(advice.do), call))
-    return f"**Errors**, besides those that {general} may get\n\n" + "\n".join(rows)
+        rows.append((link, f"`{cell(message)}`", cell(advice.meaning), cell(advice.do), call))
+    table = _table(("Code", "Message", "When", "What to do", "Call"), rows)
+    return f"**Errors**, besides those that {general} may get\n\n{table}"
 
 
 def case_anchor(case: Case) -> str:
     """The id of a case on the page of its method."""
-    return f"{anchor(case.method)}-{case.path.stem}"
+    return f"{anchor(case.method)}-{case.id.partition('/')[2].replace('.', '-')}"
 
 
 def _first(case: Case, method: dict[str, Any]) -> str:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from handbook import reference
+from handbook import facts, reference
 from handbook.macros import MacroError, cell
 from handbook.sections import anchor, page_of
 
 
-def method_table(*starts: str) -> str:
-    """The methods whose names start so, or all, each linked to its section."""
-    rows = ["| Method | Effect | Role | Build 0ecc756a | What it does |", "|---|---|---|---|---|"]
+def method_table(page: str = "") -> str:
+    """The methods that have their section on a page, or all, each linked to it."""
+    rows = ["| Method | Effect | Token | Build 0ecc756a | What it does |", "|---|---|---|---|---|"]
     for name, method in reference.methods().items():
-        if starts and not name.startswith(starts):
-            continue
-        served = {"served": "served", "unreachable": "not served"}[method["x-builds"]["0ecc756a"]]
-        rows.append(
-            f"| [`{name}`]({page_of(name)}#{anchor(name)}) | {method['x-effect']} | {method['x-role']} "
-            f"| {served} | {cell(method['summary'])} |"
-        )
+        if page in ("", page_of(name)):
+            served = {"served": "served", "unreachable": "not served"}[method["x-builds"][facts.CONTRACT_BUILD]]
+            place = f"{page_of(name)}#{anchor(name)}"
+            rows.append(
+                f"| [`{name}`]({place}) | {method['x-effect']} | {method['x-role']} | {served} "
+                f"| {cell(method['summary'])} |"
+            )
     if len(rows) == 2:
-        raise MacroError(f"no method starts with {', '.join(starts)}")
+        raise MacroError(f"no method has its section on {page!r}")
     return "\n".join(rows)
 
 

@@ -11,9 +11,8 @@ def runbook_table() -> str:
     alerts = [rule for rule in rules.load_rules(facts.ROOT / "monitoring" / "alert_rules.yml") if rule.alert]
     rows = ["| alert | severity | runbook | blast radius |", "|---|---|---|---|"]
     for rule in sorted(alerts, key=lambda rule: rules.SEVERITIES.index(rule.labels["severity"])):
-        book = books[rule.slug]
-        rows.append(
-            f"| `{rule.name}` | {rule.labels['severity']} | [{book.title}]({book.page.file.name}) "
-            f"| {book.meta['blast_radius']} |"
-        )
+        book = books.get(rule.slug)  # `handbook check` names one that is missing
+        link = f"[{book.title}]({book.page.file.name}{rule.fragment})" if book else "none"
+        radius = book.meta["blast_radius"] if book else ""
+        rows.append(f"| `{rule.name}` | {rule.labels['severity']} | {link} | {radius} |")
     return "\n".join(rows)

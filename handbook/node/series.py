@@ -59,6 +59,8 @@ class Histogram:
         self.sum += value
 
     def lines(self) -> str:
+        if not self.family.from_start and not any(self.counts):
+            return ""
         samples: dict[str, float] = {}
         running = 0
         for bound, count in zip((*self.family.buckets, "+Inf"), self.counts, strict=True):

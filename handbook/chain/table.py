@@ -1,0 +1,56 @@
+"""The faults and the last walk as a table inside a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from handbook import rules
+from handbook.chain import config, run, walk
+from handbook.chain.faults import FAULTS, WATCHDOG
+from handbook.chain.result import Result, read
+
+HEAD = "| alert | what is broken | shown | fires | told | who | opens | clears |\n|---|---|--:|--:|--:|---|---|--:|"
+STOPPED = "Prometheus is stopped"
+
+
+def chain_table() -> str:
+    """Every alert with its fault, and what `build/chain.json` says of it, in seconds."""
+    return table(read())
+
+
+def table(last: Result | None, source: Path = config.MONITORING) -> str:
+    known = run.alerts(source)
+    broken = {fault.alert: fault.what for fault in FAULTS} | {WATCHDOG: STOPPED}
+    seen = {(course.alert, course.fault): course for course in last.courses} if last else {}
+    rows = [_row(known[name], what, seen.get((name, what))) for name, what in broken.items() if name in known]
+    return "\n".join([_said(last), "", HEAD, *rows])
+
+
+def _said(last: Result | None) -> str:
+    if last is None:
+        return "Not measured on this checkout: `handbook chain` measures it."
+    reached = sum(not course.problems for course in last.courses)
+    stray = f" {len(last.problems)} alerts fired where nothing should raise them." if last.problems else ""
+    return (
+        f"Measured {last.at}: {reached} of {len(last.courses)} alerts reached their people and went again, "
+        f"in {last.seconds:.0f} s.{stray} Seconds, on squeezed time."
+    )
+
+
+def _row(rule: rules.Rule, what: str, course: walk.Course | None) -> str:
+    who = ", ".join(sorted(walk.receivers(rule)))
+    opens = f"[{rule.slug}]({_page(rule)})"
+    if course is None:
+        times = ["", "", "", ""]
+    elif course.problems:
+        times = ["", "**failed**", "", ""]
+    else:
+        times = [f"{one:.1f}" if one else "" for one in (course.shown, course.fired, course.told, course.cleared)]
+    shown, fired, told, cleared = times
+    return f"| `{rule.name}` | {what} | {shown} | {fired} | {told} | {who} | {opens} | {cleared} |"
+
+
+def _page(rule: rules.Rule) -> str:
+    """As a page in docs/ links to it."""
+    anchor = rule.annotations["runbook_url"].partition("#")[2]
+    return f"../runbooks/{rule.slug}.md{'#' if anchor else ''}{anchor}"
