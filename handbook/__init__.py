@@ -25,6 +25,7 @@ report back onto the site as data. A module imports only from the ones above it 
     dashboards Grafana dashboards
     fence      fences and headings of Markdown text
     macros/    what pages draw from facts; each module is loaded when a page calls it
+    refusals   calls that the mock's control listener refuses
     page       a Markdown page: front matter, includes, macros, blocks
     control    client of the mock node's control listener
     ports      free ports on loopback
