@@ -14,5 +14,5 @@ def runbook_table() -> str:
         book = books.get(rule.slug)  # `handbook check` names one that is missing
         link = f"[{book.title}]({book.page.file.name}{rule.fragment})" if book else "none"
         radius = book.meta["blast_radius"] if book else ""
-        rows.append(f"| `{rule.name}` | {rule.labels.get('severity')} | {link} | {radius} |")
+        rows.append(f"| `{rule.name}` | {rule.labels.get('severity', 'none')} | {link} | {radius} |")
     return "\n".join(rows)
