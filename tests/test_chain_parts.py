@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -13,9 +15,12 @@ import yaml
 from handbook import facts
 from handbook.chain import config, link, squeeze
 from handbook.chain.faults import FAULTS
+from handbook.chain.host import Host, may_mount
+from handbook.chain.process import wait_until
 from handbook.chain.recorder import Recorder
 from handbook.chain.result import Result, read, write
 from handbook.chain.run import run
+from handbook.chain.table import table
 from handbook.chain.walk import Course
 from handbook.document import Unreadable
 
@@ -184,3 +189,56 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
     file.write_text('{"format": 0}')
     with pytest.raises(ValueError, match="hint: remove it and run"):
         read(file)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_hosts_disk_log_and_backup_are_what_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    """Also where nothing may be mounted, and the disk is two lines of text."""
+    real = allowed and may_mount()
+    monkeypatch.setattr("handbook.chain.host.may_mount", lambda: real)
+    host = Host(tmp_path, config.MONITORING / "node_textfile.sh")
+    try:
+        assert host.real_disk == real
+        assert (_share(host), _gauge(host, 'the_block_data_bytes{part="log"}')) == (1.0, 1)
+        host.fill_disk(0.97)
+        host.grow_log(10**9)
+        host.backup(90_000)
+        assert 0 < _share(host) < 0.05
+        wait_until("the log grown", lambda: _gauge(host, 'the_block_data_bytes{part="log"}') == 10**9 + 1)
+        age = time.time() - _gauge(host, "the_block_backup_last_success_timestamp_seconds")
+        assert 90_000 <= age < 90_300
+        host.fill_disk(0)
+        assert _share(host) == 1.0
+        assert [flow.failed for flow in host.flows] == [None]
+    finally:
+        host.close()
+
+
+def _gauge(host: Host, series: str) -> float:
+    with urlopen(f"http://{host.instance}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(series))
+
+
+def _share(host: Host) -> float:
+    return _gauge(host, "node_filesystem_avail_bytes") / _gauge(host, "node_filesystem_size_bytes")
+
+
+def test_the_page_shows_every_fault_and_what_was_measured() -> None:
+    unmeasured = table(None)
+    assert unmeasured.startswith("Not measured on this checkout: `handbook chain` measures it.")
+    rows = [line for line in unmeasured.splitlines() if line.startswith("| [")]
+    assert len(rows) == len(FAULTS) + 3  # two alerts for want of a target, and the watchdog
+    assert all(row.endswith("|  |  |  |") for row in rows)
+    first, second = FAULTS[:2]
+    good = Course(first.alert, "critical", first.what, "127.0.0.1:1", 1.0, 2.04, 3.0, 4.0, ["slack"], "runbooks/a.md")
+    bad = Course(second.alert, "critical", second.what, "127.0.0.1:2", problems=["not in time"])
+    measured = table(Result("2026-01-01T00:00:00Z", 60.4, 17.0, (good, bad), ("x fired",)))
+    assert measured.startswith(
+        "Measured 2026-01-01T00:00:00Z: 1 of 2 alerts reached their people and went again, in 60 s. "
+        "Stray alerts: 1."
+    )
+    assert f"{first.what} | pagerduty, treasury-team | 2.0 | 3.0 | 4.0 |" in measured
+    assert f"{second.what} | pagerduty, treasury-team | **failed** |  |  |" in measured

@@ -31,7 +31,7 @@ def _said(last: Result | None) -> str:
     if last is None:
         return "Not measured on this checkout: `handbook chain` measures it."
     reached, alerts = reach(last)
-    stray = f" {len(last.problems)} alerts fired where nothing should raise them." if last.problems else ""
+    stray = f" Stray alerts: {len(last.problems)}." if last.problems else ""
     return (
         f"Measured {last.at}: {reached} of {alerts} alerts reached their people and went again, "
         f"in {last.seconds:.0f} s.{stray} Seconds, on squeezed time."
