@@ -9,7 +9,7 @@ from handbook.chain import bare, config, run, walk
 from handbook.chain.faults import FAULTS, WATCHDOG
 from handbook.chain.result import Result, reach, read
 
-HEAD = "| alert and its runbook | what is broken | who is told | fires | told | clears |\n|---|---|---|--:|--:|--:|"
+HEAD = "| alert and its runbook | what is broken | who is told | fires | clears |\n|---|---|---|--:|--:|"
 
 
 def chain_table() -> str:
@@ -41,11 +41,11 @@ def _said(last: Result | None) -> str:
 def _row(rule: rules.Rule, what: str, course: walk.Course | None) -> str:
     who = ", ".join(sorted(walk.receivers(rule)))
     if course is None:
-        times = ["", "", ""]
+        times = ["", ""]
     elif course.problems:
-        times = ["**failed**", "", ""]
+        times = ["**failed**", ""]
     else:
-        times = [f"{one:.1f}" for one in (course.fired or 0.0, course.told or 0.0, course.cleared or 0.0)]
+        times = [f"{one:.1f}" for one in (course.fired or 0.0, course.cleared or 0.0)]
     return f"| [{rule.name}]({_page(rule)}) | {what} | {who} | {' | '.join(times)} |"
 
 
