@@ -13,13 +13,13 @@ import pytest
 import yaml
 
 from handbook import facts
-from handbook.chain import config, link, squeeze
+from handbook.chain import bare, config, link, squeeze
 from handbook.chain.faults import FAULTS
 from handbook.chain.host import Host, may_mount
 from handbook.chain.process import wait_until
 from handbook.chain.recorder import Recorder
 from handbook.chain.result import Result, read, write
-from handbook.chain.run import run
+from handbook.chain.run import alerts, run
 from handbook.chain.table import table
 from handbook.chain.walk import Course
 from handbook.document import Unreadable
@@ -241,3 +241,15 @@ def test_the_page_shows_every_fault_and_what_was_measured() -> None:
     )
     assert f"{first.what} | pagerduty, treasury-team | 2.0 | 4.0 |" in measured
     assert f"{second.what} | pagerduty, treasury-team | **failed** |  |" in measured
+
+
+def test_a_watchdog_that_does_not_repeat_its_beat_is_found(tmp_path: Path) -> None:
+    source = tmp_path / "monitoring"
+    copytree(config.MONITORING, source)
+    file = source / "alertmanager.yml"
+    once = file.read_text().replace("repeat_interval: 1m", "repeat_interval: 12h")
+    assert once != file.read_text()
+    file.write_text(once)
+    watchdog = alerts(source)["Watchdog"]
+    (course,) = bare.walks({}, watchdog, tmp_path / "bare", source, {}, patience=12)
+    assert course.problems == ["3 beats of Watchdog: not within 12 s"]
