@@ -140,6 +140,15 @@ class OneNode:
 
 
 def _put(case: Case, caller: Caller, control: Control | None, tokens: Mapping[str, str]) -> Asked:
+    asked = prepare(case, caller, control, tokens)
+    if not asked.broken:
+        asked.answered = caller.send(case.request, tokens.get(case.token or ""))
+        asked.calls.append((_part(case.request), asked.answered.body))
+    return asked
+
+
+def prepare(case: Case, caller: Caller, control: Control | None, tokens: Mapping[str, str]) -> Asked:
+    """Resets the node, if it can be, and makes the calls before the case's own."""
     asked = Asked()
     if control:
         control.call("mock.reset", cases.FRESH)
@@ -149,8 +158,6 @@ def _put(case: Case, caller: Caller, control: Control | None, tokens: Mapping[st
             name = step.get("control") or step["method"]
             asked.broken = Difference(f"before[{position}] {name}", *wrong)
             return asked
-    asked.answered = caller.send(case.request, tokens.get(case.token or ""))
-    asked.calls.append((_part(case.request), asked.answered.body))
     return asked
 
 

@@ -129,7 +129,7 @@ def test_prometheus_accepts_its_configuration() -> None:
 
 
 def test_the_scrape_is_limited_and_the_unbounded_labels_are_dropped() -> None:
-    host, job = yaml.safe_load((MONITORING / "prometheus.yml").read_text())["scrape_configs"]
+    job, host = yaml.safe_load((MONITORING / "prometheus.yml").read_text())["scrape_configs"]
     assert [job["job_name"], host["job_name"]] == ["the-block-node", "the-block-host"]
     assert host["static_configs"] == [{"targets": ["127.0.0.1:9100"]}]
     assert job["static_configs"] == [{"targets": ["127.0.0.1:9898"]}]
