@@ -17,6 +17,7 @@ report back onto the site as data. A module imports only from the ones above it 
     metric_command  `handbook metrics`
     promql     what is wrong with a query although it parses
     rules      rule files
+    rule_slices  unit tests of rules, each with the rules it speaks of
     rule_tests their unit tests
     scrape_config  Prometheus' configuration: jobs, limits
     alertmanager  routes, receivers, templates
@@ -24,6 +25,7 @@ report back onto the site as data. A module imports only from the ones above it 
     dashboards Grafana dashboards
     fence      fences and headings of Markdown text
     macros/    what pages draw from facts; each module is loaded when a page calls it
+    refusals   calls that the mock's control listener refuses
     page       a Markdown page: front matter, includes, macros, blocks
     control    client of the mock node's control listener
     ports      free ports on loopback
@@ -65,6 +67,7 @@ report back onto the site as data. A module imports only from the ones above it 
     errors     what an operator does about each error, snippets/errors.yml
     sections   every method has one section on the site
     steering   the page of the mock's control calls: each has its tables and an example
+    chain/     every alert's way from the metric to the pager
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
     turns      who of the processes that share a run may run
@@ -74,7 +77,6 @@ report back onto the site as data. A module imports only from the ones above it 
     site_server  the built site over HTTP, and the way from its pages to the mock node
     serve      `handbook serve`: node, pages, site
     node/      the mock node
-    chain/     every alert's way from the metric to the pager
     monitor    `handbook monitor`: the same, to break and to mend by hand
 """
 

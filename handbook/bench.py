@@ -108,7 +108,7 @@ class OneNode:
 
     def why_not(self, case: Case) -> str:
         if case.node != self._start and not (case.node == "tokens" and self._tokens and self.live):
-            return f"needs a node that was started {case.node}"
+            return starts.NEEDS[case.node]
         if case.token and case.token not in self._tokens and case.token != "stranger":
             return f"needs the token of the {case.token}"
         if not self.live:
