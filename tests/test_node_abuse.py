@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +64,7 @@ def overwritten(data: Path) -> None:
     [
         (deleted, "No such file or directory"),
         (replaced, "another file is in its place"),
-        (cut, "it was cut off"),
+        (cut, "cannot be used: "),
         (overwritten, "cannot be used: file is not a database"),
     ],
 )
@@ -90,6 +91,26 @@ def test_a_node_whose_log_is_gone_ends_and_acknowledges_nothing(
         assert own.process.stderr
         said = own.process.stderr.read()
         assert why in said and "node.sqlite" in said and "(hint: " in said and said.count("\n") == 1, said
+
+
+def test_a_log_that_is_tidied_up_under_the_node_is_still_the_log(tmp_path: Path) -> None:
+    with NodeProcess(tmp_path) as own:
+        for _ in range(50):
+            own.rpc.call(SUBMIT, payload(memo="x" * 2000))
+        other = sqlite3.connect(tmp_path / "node-data" / "node.sqlite")
+        for order in (
+            "PRAGMA wal_checkpoint(TRUNCATE)",
+            "DELETE FROM page",
+            "VACUUM",
+            "PRAGMA wal_checkpoint(TRUNCATE)",
+        ):
+            other.execute(order)
+            other.commit()
+            assert own.rpc.call(SUBMIT, payload())["id"]
+        other.close()
+        own.kill()
+    with NodeProcess(tmp_path) as own:
+        assert len(own.rpc.call("gov.treasury.disbursements", {"limit": 200})["disbursements"]) == 54
 
 
 def test_a_stopped_process_goes_on_where_it_was(tmp_path: Path) -> None:
