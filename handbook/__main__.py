@@ -246,6 +246,7 @@ def monitor(alerts: tuple[str, ...], prometheus_port: int, alertmanager_port: in
 @click.option("--set", "wanted", multiple=True, metavar="ALERT=NUMBER", help="try a number, or p80, p95, p99, max")
 @click.option("--write", is_flag=True, help="write the numbers of --set wherever the thresholds stand")
 @click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="draw a picture per threshold there")
+@click.option("--for-site", is_flag=True, help="draw the pictures that stand on the site, in build/pictures")
 def thresholds(
     names: tuple[str, ...],
     prometheus: str | None,
@@ -255,9 +256,10 @@ def thresholds(
     wanted: tuple[str, ...],
     write: bool,
     plots: Path | None,
+    for_site: bool,
 ) -> None:
     """Hold the thresholds against a window of data: percentiles, and the pages that each number would have sent."""
-    from handbook import staging_week, tune
+    from handbook import pictures, staging_week, tune
     from handbook.query_api import QueryApi, QueryFailed
     from handbook.tool import MissingTool
     from handbook.tuning import Window
@@ -276,7 +278,7 @@ def thresholds(
             span,
             dict(one.split("=", 1) for one in wanted),
             write,
-            plots,
+            pictures.HOME / "thresholds" if for_site else plots,
             names,
         )
     except (tune.BadRequest, MissingTool, QueryFailed, FileNotFoundError, ValueError) as error:

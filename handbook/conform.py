@@ -124,7 +124,7 @@ def _report(
         conformity.write(results, bench.name, build, out)
     if record:
         print(f"{record}: {conformity.record(results, record)} calls")
-    print(conformity.summary(results, bench.name))
+    print(conformity.summary(results, bench.name if bench.own else "this node"))
     return bool(failures)
 
 

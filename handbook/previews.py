@@ -49,10 +49,10 @@ def preview(api: QueryApi | None, window: float, to: Path | None) -> Drawn:
     folder = to or pictures.HOME / "dashboards"
     if api:
         end = time.time()
-        return _draw(api, end - window, end, folder, f"From {api.url}, in UTC.", {})
+        return draw_both(api, end - window, end, folder, f"From {api.url}, in UTC.", {})
     excuses = panels.excused()
     with at_work() as past:
-        drawn = _draw(past.api, past.start, past.end, folder, NOTE, excuses)
+        drawn = draw_both(past.api, past.start, past.end, folder, NOTE, excuses)
     drawn.problems += panels.check_data(drawn.shown, excuses)
     drawn.excused = len(excuses)
     return drawn
@@ -71,7 +71,7 @@ def at_work() -> Iterator[history.History]:
         past.stop()
 
 
-def _draw(api: QueryApi, start: float, end: float, folder: Path, note: str, excuses: dict[str, str]) -> Drawn:
+def draw_both(api: QueryApi, start: float, end: float, folder: Path, note: str, excuses: dict[str, str]) -> Drawn:
     drawn = Drawn()
     for file in BOARDS:
         board = dashboards.load_dashboard(file)

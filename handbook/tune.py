@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from handbook import facts, history, pictures, retune, rules, staging_week, thresholds, tuning, tuning_table
+from handbook import document, facts, history, pictures, retune, rules, staging_week, thresholds, tuning, tuning_table
 from handbook.problem import Problem
 from handbook.query_api import QueryApi
 from handbook.rules import Rule
@@ -93,7 +93,7 @@ def _tune(
 
         files = tuning_plot.plot_all(measured, window, plots, mark)
         pictures.stamp(plots)
-        parts.append(f"{len(files)} pictures in {plots}")
+        parts.append(f"{len(files)} pictures in {document.shown(plots)}")
     if write:
         if missing := [key for key in wanted if key not in {one.threshold.key for one in measured}]:
             raise BadRequest(f"nothing is written: no data for {', '.join(missing)}")

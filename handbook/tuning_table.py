@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import UTC, datetime
 
 from handbook.tuning import POINTS, STEP, Measured, Replay, Window
@@ -10,6 +11,8 @@ BY_CONSTRUCTION = (
     "The 80th percentile is exceeded a fifth of the time by construction.\n"
     "It shows how the window went; before it becomes a threshold, see its pages."
 )
+UNITS = {"seconds": "s", "block": "BLOCK", "bytes": "B", "bytes a day": "B/d", "per second": "/s"}
+"""A count and a share have none."""
 SCALES = ((1e9, "G"), (1e6, "M"), (1e4, "k"))
 
 
@@ -24,14 +27,16 @@ def table(measured: list[Measured], window: Window, mark: str = "") -> str:
         pages[0] += ["set", "pages", "firing"]
     for one in measured:
         name, sign = one.threshold.key, one.threshold.comparison
-        distribution.append([name, one.threshold.unit, *(compact(value) for value in one.points.values())])
+        distribution.append(
+            [name, UNITS.get(one.threshold.unit, ""), *(compact(value) for value in one.points.values())]
+        )
         pages.append([name, *_replay(sign, one.now), *_replay(sign, one.eightieth)])
         if tried:
             pages[-1] += _replay(sign, one.proposed) if one.proposed else [""] * 3
     parts = [*([mark] if mark else []), days, "", *aligned(distribution, left=2), "", *aligned(pages, left=1)]
     lows = [one.threshold.key for one in measured if one.threshold.low]
-    note = f"Where low values are the bad ones it is the 20th: {', '.join(lows)}.\n" if lows else ""
-    return "\n".join([*parts, "", note + BY_CONSTRUCTION])
+    note = f"Of {', '.join(lows)} low values are the bad ones: there p80 is the 20th percentile."
+    return "\n".join([*parts, "", *(textwrap.wrap(note, 80) if lows else ()), BY_CONSTRUCTION])
 
 
 def _replay(sign: str, replay: Replay) -> list[str]:

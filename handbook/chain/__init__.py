@@ -20,7 +20,7 @@ A module imports only from the ones above it in this list:
     watch      which alerts ever fired
     ground     nodes, hosts and servers in good health
     walk       one alert's way: broken, seen, told, mended, told again
-    beat       the watchdog's way
+    bare       servers with nobody to scrape: the watchdog's way
     result     build/chain.json
     run        all alerts side by side, after a silence
     command    `handbook chain`

@@ -29,8 +29,8 @@ EARLY = 0.5
 
 
 def receivers(rule: Rule) -> frozenset[str]:
-    """Who must hear of the alert."""
-    return BY_NAME.get(rule.name, TOLD[rule.labels["severity"]])
+    """Who must hear of the alert; nobody for a severity that there is not."""
+    return BY_NAME.get(rule.name) or TOLD.get(rule.labels.get("severity", ""), frozenset())
 
 
 @dataclass
@@ -85,10 +85,12 @@ def walk(scene: Scene) -> Course:
 
 def _break(course: Course, scene: Scene) -> None:
     stack, watch, key, patience = scene.stack, scene.watch, scene.key, scene.patience
+    shows = scene.fault.shows.replace("$node", f'instance="{scene.lane.instance}"')
+    wait_until(f"nothing of it in {shows} before", lambda: not stack.query(shows), patience, 0.3)
     broken = time.monotonic()
     scene.fault.inject(scene.lane, scene.made)
-    shows = scene.fault.shows.replace("$node", f'instance="{scene.lane.instance}"')
-    course.shown = wait_until(f"the metric, {shows}", lambda: stack.query(shows), patience, 0.3)
+    wait_until(f"the metric, {shows}", lambda: stack.query(shows), patience, 0.3)
+    course.shown = time.monotonic() - broken
     wait_until(f"{course.alert} firing in Prometheus", lambda: key in watch.fired(), patience, 0.1)
     course.fired = watch.fired()[key].first - broken
     shortest = squeeze.squeezed(squeeze.seconds(scene.rule.waits or "0s"))

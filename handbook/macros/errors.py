@@ -78,9 +78,9 @@ def _call(one: errors.Declared, method: str) -> str:
     link = _link(method)
     case = errors.causes(one.code, one.message, method)
     if case is None:
-        return f"{link}: {one.uncaused}"
+        return f"{link}: {one.uncaused.get(method, '')}"
     return f"{link}: [{cell(case.name)}]({page_of(method)}#{case_anchor(case)})"
 
 
 def _anywhere(one: errors.Declared) -> str:
-    return f"any call: {one.uncaused}" if one.uncaused else "[any call](rpc-transport.md#envelope)"
+    return f"any call: {one.uncaused['']}" if "" in one.uncaused else "[any call](rpc-transport.md#envelope)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from handbook import staging_week, thresholds, tuning_table
 
 INCIDENTS = {
@@ -25,11 +27,12 @@ INCIDENTS = {
 
 def threshold_table() -> str:
     """Every number, with its unit and the reason for it."""
-    rows = ["| alert | fires when | unit | because |", "|---|---|---|---|"]
+    rows = ["| alert | fires when | because |", "|---|---|---|"]
     for one in thresholds.load():
-        measure = one.measure.replace("|", "\\|")
-        when = f"`{measure}` {one.comparison} **{tuning_table.compact(one.value)}**"
-        rows.append(f"| `{one.key}` | {when} | {one.unit} | {one.because} |")
+        measure = f"<code>{escape(one.measure, quote=False).replace('|', '&#124;')}</code>"
+        unit = "" if one.unit == "ratio" else f" {one.unit}"
+        when = f"{measure} {one.comparison} **{tuning_table.compact(one.value)}**{unit}"
+        rows.append(f"| `{one.key}` | {when} | {one.because} |")
     return "\n".join(rows)
 
 
