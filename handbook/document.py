@@ -13,6 +13,8 @@ import yaml
 from handbook import facts
 from handbook.problem import Problem
 
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""A tenth of the time where PyYAML has libyaml."""
 Place = tuple[str | int, ...]
 """The way to a value: keys and positions from the top."""
 
@@ -109,6 +111,10 @@ def _json(path: str, text: str) -> Any:
 
 def _yaml(path: str, text: str) -> Any:
     try:
+        return yaml.load(text, Loader=LOADER)
+    except yaml.YAMLError:
+        pass  # libyaml says less of what is wrong
+    try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -130,7 +136,7 @@ def _lines(text: str) -> dict[Place, int]:
                 walk(item, (*place, position), item.start_mark.line + 1)
 
     # JSON is a subset of YAML as far as lines go, but for tabs, which YAML forbids between values.
-    root = yaml.compose(text.replace("\t", " "), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    root = yaml.compose(text.replace("\t", " "), Loader=LOADER)
     if root is not None:
         walk(root, (), root.start_mark.line + 1)
     return lines

@@ -101,6 +101,9 @@ def test_params_and_results_are_listed_with_what_is_inside_them() -> None:
     rows = {row.name: row for row in members.rows("", {"$ref": f"{facts.SITE_URL}schemas/energy-receipts.json"})}
     assert rows["receipts[].meter_hash"].type == "string"
     assert (rows["page_size"].type, rows["page_size"].limits) == ("integer", "1 to 250")
+    units = {name: row.unit for name, row in rows.items()}
+    assert (units["receipts[].price_paid"], units["receipts[].kwh_delivered"]) == ("BLOCK", "kWh")
+    assert rows["receipts[].price_paid"].meaning == "Nobody is charged"
     listed = draw('method_body("gov.treasury.disbursements")')
     assert "moved into 1 to 200" in listed
     assert "one of `Draft`, `Voting`" in listed

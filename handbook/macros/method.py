@@ -23,7 +23,7 @@ ROLES = {
     "energy_admin": "energy admin token, if any is set",
     "loopback": "from the node's own machine",
 }
-LONG = 12
+LONG = 16
 """More members of a result than this are folded away."""
 ALIAS = "alias"
 """A case with this word in its name is about a name that only the mock has; no page shows it."""
