@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import yaml
 from handbook import facts
 from handbook.problem import Problem
 
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """A tenth of the time where PyYAML has libyaml."""
 Place = tuple[str | int, ...]
 """The way to a value: keys and positions from the top."""
@@ -110,10 +111,9 @@ def _json(path: str, text: str) -> Any:
 
 
 def _yaml(path: str, text: str) -> Any:
-    try:
+    """By libyaml where it is there; what it refuses is read once more, for the words of the other."""
+    with contextlib.suppress(yaml.YAMLError):
         return yaml.load(text, Loader=LOADER)
-    except yaml.YAMLError:
-        pass  # libyaml says less of what is wrong
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
