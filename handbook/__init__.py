@@ -23,13 +23,26 @@ report back onto the site as data. A module imports only from the ones above it 
     alertmanager  routes, receivers, templates
     renumber   new panel ids for a dashboard
     dashboards Grafana dashboards
+    thresholds the numbers of the alerts, held to rules and panels
+    retune     a new number, written wherever it stands
+    query_api  questions to a Prometheus over HTTP
+    panels     what each panel's queries return, and where it leads
     fence      fences and headings of Markdown text
     macros/    what pages draw from facts; each module is loaded when a page calls it
     refusals   calls that the mock's control listener refuses
     page       a Markdown page: front matter, includes, macros, blocks
     control    client of the mock node's control listener
     ports      free ports on loopback
-    prometheus a real Prometheus that scrapes one node
+    prometheus a real Prometheus that scrapes one node, or holds a past
+    history    samples of a time that has passed, with the recorded series
+    staging_week  a week in staging that never was, from a seed
+    replay     what an alert would have done over that time
+    tuning     a threshold's values over a window, and its pages
+    tuning_table  the same as text
+    drawing    how pictures look
+    tuning_plot  a picture per threshold
+    units      values as a panel shows them
+    preview    a dashboard drawn from what its queries return
     target     the node that pages run against: the mock, or a live one
     session    one bash per page, blocks in order
     compare    what a block printed against what the page shows
@@ -48,6 +61,8 @@ report back onto the site as data. A module imports only from the ones above it 
     runner     runs a page's blocks in order and gives each a verdict
     report     verdicts to build/report.json and back
     inputs     what verdicts rest on; unchanged, they hold
+    pictures   what a run draws, and its places on pages
+    tune       `handbook thresholds`
     rewrite    new content into output blocks
     run        one run over pages: node, verdicts, report
     green      the last run in which everything passed
@@ -77,6 +92,8 @@ report back onto the site as data. A module imports only from the ones above it 
     site_server  the built site over HTTP, and the way from its pages to the mock node
     serve      `handbook serve`: node, pages, site
     node/      the mock node
+    shift      six hours of a mock node at work
+    previews   `handbook dashboards preview`
     monitor    `handbook monitor`: the same, to break and to mend by hand
 """
 

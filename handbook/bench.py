@@ -107,7 +107,8 @@ class OneNode:
         return self._control is None
 
     def why_not(self, case: Case) -> str:
-        if case.node != self._start and not (case.node == "tokens" and self._tokens and self.live):
+        free = reference.methods().get(case.method, {}).get("x-role") in ("none", "loopback")
+        if case.node != self._start and not (case.node == "open" and self._start == "tokens" and free):
             return starts.NEEDS[case.node]
         if case.token and case.token not in self._tokens and case.token != "stranger":
             return f"needs the token of the {case.token}"

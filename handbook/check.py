@@ -153,6 +153,7 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         *scrape_config.check_scrape(MONITORING / "prometheus.yml", loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
+        *dashboards.check_alerts(loaded, boards),
         *dashboards.check_dashboards(DASHBOARDS, known),
         *check_faults({rule.name: rule for rule in loaded if rule.alert}),
         *panels.check_runbooks(boards, loaded),

@@ -45,7 +45,9 @@ def reasons(results: Iterable[Result]) -> list[str]:
 def summary(results: Sequence[Result], node: str) -> str:
     counts = Counter(one.verdict for one in results)
     said = ", ".join(f"{counts[one]} {one}" for one in VERDICTS if counts[one])
-    return f"{len({one.case.method for one in results})} methods, {len(results)} cases on {node}: {said or 'none'}"
+    methods = len({one.case.method for one in results})
+    counted = f"{methods} method{'s' * (methods != 1)}, {len(results)} case{'s' * (len(results) != 1)}"
+    return f"{counted} on {node}: {said or 'none'}"
 
 
 def report(results: Sequence[Result], node: str, build: str) -> dict[str, Any]:

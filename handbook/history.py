@@ -16,6 +16,8 @@ from handbook.rules import Rule
 
 STEP = 30.0
 """Seconds between evaluations, as monitoring/prometheus.yml sets them."""
+PATIENCE = 600.0
+"""Seconds for what takes two on an idle machine."""
 
 
 class History:
@@ -46,7 +48,7 @@ class History:
     def _take(self, samples: Path) -> None:
         # Blocks of 2 h are promtool's default; it then reads the samples once for each of them.
         blocks = ["--max-block-duration=216h", "--quiet", "openmetrics", str(samples.absolute()), str(self._blocks)]
-        said = tool.run("promtool", "tsdb", "create-blocks-from", *blocks)
+        said = tool.run("promtool", "tsdb", "create-blocks-from", *blocks, seconds=PATIENCE)
         if said.status:
             raise ValueError(f"promtool does not take {samples}: {said.output.strip()}")
 
@@ -55,8 +57,8 @@ class History:
         if self._process:
             self._process.stop()
         self._process = Prometheus(blocks=self._blocks)
-        if not self._process.wait_for("vector(1)", 60):
-            raise RuntimeError("the Prometheus over the samples did not start within 60 s")
+        if not self._process.wait_for("vector(1)", PATIENCE):
+            raise RuntimeError(f"the Prometheus over the samples did not start within {PATIENCE:g} s")
         self.api = QueryApi(self._process.url)
 
     def _evaluated(self, rules: list[Rule]) -> str:

@@ -31,7 +31,7 @@ class QueryApi:
     """The API at `url`, such as `http://127.0.0.1:9090`. Every method raises QueryFailed."""
 
     url: str
-    timeout: float = 30.0
+    timeout: float = 120.0
 
     def now(self, query: str, at: float | None = None) -> list[tuple[Labels, float]]:
         """The instant vector of `query`, in Prometheus' order; a scalar counts as one sample without labels."""

@@ -49,14 +49,14 @@ def program(name: str) -> str:
     return found
 
 
-def run(name: str, *arguments: str, directory: Path | None = None) -> Said:
-    """Raises MissingTool, or subprocess.TimeoutExpired after 60 s."""
+def run(name: str, *arguments: str, directory: Path | None = None, seconds: float = 60) -> Said:
+    """Raises MissingTool, or subprocess.TimeoutExpired after `seconds`."""
     done = subprocess.run(
         [program(name), *arguments],
         cwd=directory,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=seconds,
         check=False,
     )
     return Said(done.returncode, done.stdout + done.stderr)

@@ -285,3 +285,19 @@ def test_the_command_knows_the_starts_and_the_levels() -> None:
     from handbook import levels
 
     assert tuple(starts.STARTS) == STARTS and levels.LEVELS == LEVELS
+
+
+def test_with_tokens_a_live_node_is_asked_what_needs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quickly(monkeypatch)
+    given = []
+    for role in ("admin", "provider", "oracle"):
+        (tmp_path / role).write_text(starts.TOKENS[role] + "\n")
+        given += ["--token", f"{role}={tmp_path / role}"]
+    with starts.Started("tokens") as node:
+        done = handbook("gov_*", "energy.*s", "gov.treasury.*", "--node", node.caller.url, *given)
+        alone = handbook("gov_list", "--node", node.caller.url, "--start", "tokens")
+    assert done.exit_code == 0, done.output
+    assert starts.NEEDS["tokens"] not in done.output and starts.NEEDS["open"] in done.output
+    counts = {line.split()[1]: line.split()[2] for line in done.output.splitlines() if line.startswith("✓")}
+    assert {"gov_list": "3", "energy.receipts": "2", "gov.treasury.disbursement": "5"}.items() <= counts.items()
+    assert alone.exit_code == 0 and "\n3 not run: needs the token of the admin\n1 method, 5 cases on" in alone.output

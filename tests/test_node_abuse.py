@@ -9,8 +9,10 @@ import random
 import shutil
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,9 @@ from node_process import (  # noqa: F401  # small_shelves is a fixture
 from test_node_properties import JUNK
 
 from handbook.control import Refused, Unreachable
-from handbook.node import control
+from handbook.node import control, dying
+from handbook.node import events as ev
+from handbook.node.batch import Batch
 from handbook.node.desk import Desk
 from handbook.node.failure import CommitFailed
 from handbook.node.faults import COMMIT_POINTS, CRASH_POINTS, KINDS
@@ -63,7 +67,7 @@ def overwritten(data: Path) -> None:
     [
         (deleted, "No such file or directory"),
         (replaced, "another file is in its place"),
-        (cut, "it was cut off"),
+        (cut, "cannot be used: "),
         (overwritten, "cannot be used: file is not a database"),
     ],
 )
@@ -90,6 +94,46 @@ def test_a_node_whose_log_is_gone_ends_and_acknowledges_nothing(
         assert own.process.stderr
         said = own.process.stderr.read()
         assert why in said and "node.sqlite" in said and "(hint: " in said and said.count("\n") == 1, said
+
+
+def test_a_log_that_is_tidied_up_under_the_node_is_still_the_log(tmp_path: Path) -> None:
+    with NodeProcess(tmp_path) as own:
+        for _ in range(50):
+            own.rpc.call(SUBMIT, payload(memo="x" * 2000))
+        other = sqlite3.connect(tmp_path / "node-data" / "node.sqlite")
+        for order in (
+            "PRAGMA wal_checkpoint(TRUNCATE)",
+            "DELETE FROM page",
+            "VACUUM",
+            "PRAGMA wal_checkpoint(TRUNCATE)",
+        ):
+            other.execute(order)
+            other.commit()
+            assert own.rpc.call(SUBMIT, payload())["id"]
+        other.close()
+        own.kill()
+    with NodeProcess(tmp_path) as own:
+        assert len(own.rpc.call("gov.treasury.disbursements", {"limit": 200})["disbursements"]) == 54
+
+
+def test_a_defect_at_a_commit_ends_the_node_rather_than_leave_its_clients_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Exception] = []
+
+    def give_up(why: Exception) -> None:
+        ended.append(why)
+        raise SystemExit(1)
+
+    monkeypatch.setattr(dying, "give_up", give_up)
+    with fresh_node(tmp_path) as node:
+        with closing(asyncio.new_event_loop()) as loop:
+            batch = Batch(node, loop)
+            node.record(ev.Mined(1))
+            monkeypatch.setattr(node.peers, "committed", lambda: 1 // 0)
+            with pytest.raises(SystemExit):
+                batch.flush()
+    assert str(ended[0]).startswith("ZeroDivisionError at a commit")
 
 
 def test_a_stopped_process_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_window_that_the_data_do_not_fill_is_refused(api: QueryApi) -> None:
 def test_a_window_longer_than_the_retention_is_refused() -> None:
     server = Prometheus()
     try:
-        assert server.wait_for("vector(1)", 60)
+        assert server.wait_for("vector(1)", 240)
         (found,) = tuning.check_window(QueryApi(server.url), Window(0, 30 * 86_400))
     finally:
         server.stop()

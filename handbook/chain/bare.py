@@ -90,9 +90,9 @@ def _fault(name: str, job: str, stack: Stack, address: str) -> Fault[Any]:
 
 
 def _follow(course: Course, rule: Rule, stack: Stack, patience: float) -> None:
-    """`fired` is how long the beat goes on after the end of Prometheus, `told` when the silence could be noticed,
+    """`fired` is when the beat ended after Prometheus had, `told` when that could be noticed.
 
-    `cleared` when the beat was back after a start.
+    `cleared` is when it was back after a start.
     """
 
     def beats() -> list[float]:

@@ -9,7 +9,7 @@ from handbook.chain import bare, config, run, walk
 from handbook.chain.faults import FAULTS, WATCHDOG
 from handbook.chain.result import Result, reach, read
 
-HEAD = "| alert and its runbook | what is broken | who is told | fires | told | clears |\n|---|---|---|--:|--:|--:|"
+HEAD = "| alert and its runbook | what is broken | who is told | fires | clears |\n|---|---|---|--:|--:|"
 
 
 def chain_table() -> str:
@@ -31,7 +31,7 @@ def _said(last: Result | None) -> str:
     if last is None:
         return "Not measured on this checkout: `handbook chain` measures it."
     reached, alerts = reach(last)
-    stray = f" {len(last.problems)} alerts fired where nothing should raise them." if last.problems else ""
+    stray = f" Stray alerts: {len(last.problems)}." if last.problems else ""
     return (
         f"Measured {last.at}: {reached} of {alerts} alerts reached their people and went again, "
         f"in {last.seconds:.0f} s.{stray} Seconds, on squeezed time."
@@ -41,11 +41,11 @@ def _said(last: Result | None) -> str:
 def _row(rule: rules.Rule, what: str, course: walk.Course | None) -> str:
     who = ", ".join(sorted(walk.receivers(rule)))
     if course is None:
-        times = ["", "", ""]
+        times = ["", ""]
     elif course.problems:
-        times = ["**failed**", "", ""]
+        times = ["**failed**", ""]
     else:
-        times = [f"{one:.1f}" for one in (course.fired or 0.0, course.told or 0.0, course.cleared or 0.0)]
+        times = [f"{one:.1f}" for one in (course.fired or 0.0, course.cleared or 0.0)]
     return f"| [{rule.name}]({_page(rule)}) | {what} | {who} | {' | '.join(times)} |"
 
 

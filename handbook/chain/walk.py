@@ -79,6 +79,8 @@ def walk(scene: Scene) -> Course:
         _mend(course, scene)
     except (NotInTime, Refused, Unreachable, OSError, RuntimeError) as error:
         course.problems.append(str(error))
+    if extra := _told(scene.stack, scene.key, "firing").keys() - receivers(scene.rule):
+        course.problems.append(f"told to {', '.join(sorted(extra))} too")
     course.problems += [f"what goes on beside it ended: {flow.failed}" for flow in lane.flows if flow.failed]
     return course
 
@@ -101,9 +103,6 @@ def _break(course: Course, scene: Scene) -> None:
     wait_until(what, lambda: expected <= _told(stack, key, "firing").keys(), patience, 0.1)
     told = _told(stack, key, "firing")
     course.told = max(message.at for name, message in told.items() if name in expected) - broken
-    course.receivers = sorted(told)
-    if extra := told.keys() - expected:
-        course.problems.append(f"told to {', '.join(sorted(extra))} too")
     _read(course, scene, told)
     if missing := scene.fault.mock - _struck(scene):
         course.problems.append(f"the mock node shows no fault {', '.join(sorted(missing))}")
@@ -115,6 +114,7 @@ def _mend(course: Course, scene: Scene) -> None:
     scene.fault.mend(scene.lane, scene.made)
     what = f"{course.alert} gone in Prometheus"
     wait_until(what, lambda: watch.looked > mended and not watch.firing(key), patience, 0.1)
+    course.receivers = sorted(_told(stack, key, "firing"))
     told = frozenset(course.receivers)
     what = f"{course.alert} told as resolved"
     wait_until(what, lambda: told <= _told(stack, key, "resolved").keys(), patience, 0.1)
@@ -143,7 +143,7 @@ def _read(course: Course, scene: Scene, told: dict[str, Message]) -> None:
     except ValueError as error:
         course.problems.append(str(error))
     for receiver in sorted(told):
-        for kind in scene.stack.pager.texts[receiver]:
+        for kind in scene.stack.pager.texts.get(receiver, ()):
             what = f"{kind} told by {receiver} of {course.alert}"
             try:
                 wait_until(what, partial(_texts, scene, kind, receiver, alert), scene.patience)

@@ -9,6 +9,7 @@ afresh.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from typing import Protocol
 
 from handbook.node import dying, injection
@@ -64,6 +65,9 @@ class Batch:
             failure = self._commit()
         except LogLost as lost:
             dying.give_up(lost)
+        except Exception as defect:
+            traceback.print_exc()
+            dying.give_up(LogLost(f"{type(defect).__name__} at a commit: nobody knows what of it is stored"))
         if failure:
             for source, connection, request, answer in waiting:
                 if request is not None:

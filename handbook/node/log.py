@@ -18,7 +18,7 @@ from zlib import crc32
 
 from handbook.node import events as ev
 from handbook.node import library
-from handbook.node.failure import CommitFailed, LogLost
+from handbook.node.failure import CommitFailed, LogLost, StartFailure
 from handbook.node.library import Library
 from handbook.node.replay import create, damaged, lend, load
 from handbook.node.state import State, encode_state, marks
@@ -40,19 +40,25 @@ class _Files:
     """The log's two files, which nobody else may move or cut while it is open. SQLite would not notice."""
 
     def __init__(self, path: Path) -> None:
-        self._seen = {str(path): (0, 0), f"{path}-wal": (0, 0)}
-        self.check(first=True)
+        self._seen = {one: _looked_up(one) for one in (str(path), f"{path}-wal")}
 
-    def check(self, first: bool = False) -> None:
-        """Raises LogLost unless both are the files that they were, and not shorter."""
+    def shrunk(self) -> bool:
+        """Whether one is shorter than before. Raises LogLost unless both are the files that they were."""
+        shorter = False
         for path, (inode, size) in self._seen.items():
-            try:
-                now = os.stat(path)
-            except OSError as error:
-                raise _lost(path, f"{error.strerror}") from None
-            if not first and (now.st_ino != inode or now.st_size < size):
-                raise _lost(path, "another file is in its place" if now.st_ino != inode else "it was cut off")
-            self._seen[path] = now.st_ino, now.st_size
+            now = self._seen[path] = _looked_up(path)
+            if now[0] != inode:
+                raise _lost(path, "another file is in its place")
+            shorter |= now[1] < size
+        return shorter
+
+
+def _looked_up(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise _lost(path, f"{error.strerror}") from None
+    return found.st_ino, found.st_size
 
 
 def _lost(path: str, why: str) -> LogLost:
@@ -122,8 +128,14 @@ class EventLog:
             self._oldest = upto
 
     def check(self) -> None:
-        """Raises LogLost."""
-        self._files.check()
+        """Raises LogLost. A file that became shorter may have been tidied up: then all events are still there."""
+        if self._files.shrunk():
+            try:
+                stored = load(self.path)[0]
+            except StartFailure as failure:
+                raise LogLost(str(failure)) from None
+            if stored != self.seq:
+                raise _lost(str(self.path), f"it was cut off behind event {stored}")
 
     def _put_away(self, state: State, most: int) -> None:
         self._replaced += state.records.put_away(self.library.write, marks, most)

@@ -61,7 +61,10 @@ class Console:
         self.page = page
         self.section = page.locator(f'.rpc-method[data-method="{method}"]')
         self.section.locator("summary", has_text="Try it").press("Enter")
-        self.node, self.request = self.section.get_by_label("Node", exact=True), self.section.get_by_label("Request")
+        self.node, self.request = (
+            self.section.locator(".try-it").get_by_role("textbox", name=name, exact=True)
+            for name in ("Node", "Request")
+        )
         self.send = self.section.get_by_role("button", name="Send")
         expect(self.node).not_to_have_value("")  # it is filled when the panel opens
         self.state, self.answer = self.section.locator(".try-it-state"), self.section.locator(".try-it-answer")
