@@ -13,11 +13,11 @@ NODE = '"${NODE:-http://127.0.0.1:3030}"'
 
 
 def tabs(case: Case, effect: str) -> str:
-    """Content tabs: curl, Python, the request itself; under them the answer."""
+    """Content tabs: curl, Python, the request itself as JSON; under them the answer."""
     fences = {
         "curl": _fence("bash", case, curl(case), effect),
         "Python": _fence("python", case, python(case), effect),
-        "Request": _fence("json .request", case, _envelope(case.request, as_json, "", "")),
+        "JSON": _fence("json .request", case, _envelope(case.request, as_json, "", "")),
     }
     drawn = "\n\n".join(f'=== "{label}"\n\n{indented(fence)}' for label, fence in fences.items())
     return f"{drawn}\n\n{answer(case)}"

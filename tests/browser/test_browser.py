@@ -6,17 +6,11 @@ Screenshots land in `build/screenshots/`.
 
 from __future__ import annotations
 
-import shutil
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from test_site import site  # noqa: F401  # the fixture
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from handbook import facts
 
@@ -38,41 +32,6 @@ PAGES = (
 )
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 SCREENSHOTS = facts.ROOT / "build" / "screenshots"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """No line per request."""
-
-
-@pytest.fixture(scope="session")
-def origin(site: Path) -> Iterator[str]:  # noqa: F811
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    assert program, "chromium is not installed; apt-get install chromium"
-    with sync_playwright() as playwright:
-        one = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield one
-        one.close()
 
 
 def new_context(browser: Browser, scheme: str = "light", size: str = "desktop") -> BrowserContext:
@@ -119,7 +78,7 @@ def test_pages_open_clean(browser: Browser, origin: str, scheme: str, size: str)
     context.close()
 
 
-def test_request_to_another_origin_would_be_seen(browser: Browser, origin: str, site: Path) -> None:  # noqa: F811
+def test_request_to_another_origin_would_be_seen(browser: Browser, origin: str, site: Path) -> None:
     (site / "bad.html").write_text('<img src="https://a.example/x.png"><script>console.error("no")</script>')
     page, wrong = open_page(new_context(browser), f"{origin}/bad.html")
     page.context.close()

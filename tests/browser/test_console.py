@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from node_process import NodeProcess
 from playwright.sync_api import Browser, Page, expect
-from test_browser import browser, new_context, open_page  # noqa: F401  # browser is a fixture
-from test_site import site  # noqa: F401  # a fixture
+from test_browser import new_context, open_page
 
 from handbook.site_server import SiteServer
 
@@ -36,7 +35,7 @@ def mock(tmp_path: Path) -> Iterator[NodeProcess]:
 
 
 @pytest.fixture
-def server(site: Path, mock: NodeProcess) -> Iterator[SiteServer]:  # noqa: F811
+def server(site: Path, mock: NodeProcess) -> Iterator[SiteServer]:
     one = SiteServer(("127.0.0.1", 0), site, f"http://{mock.address[0]}:{mock.address[1]}")
     one.server_activate()
     Thread(target=one.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -86,7 +85,7 @@ class Console:
 
 
 @pytest.fixture
-def opened(browser: Browser, server: SiteServer) -> Iterator[tuple[Page, list[str]]]:  # noqa: F811
+def opened(browser: Browser, server: SiteServer) -> Iterator[tuple[Page, list[str]]]:
     context = new_context(browser)
     yield open_page(context, f"{server.url}/{PAGE}")
     context.close()
@@ -230,7 +229,7 @@ def test_a_node_that_does_not_allow_the_page_is_said_with_what_helps(
     assert copied.endswith("""--data-binary '{"method": "it'\\''s"}'""")
 
 
-def test_without_the_script_the_section_holds_a_command(browser: Browser, server: SiteServer) -> None:  # noqa: F811
+def test_without_the_script_the_section_holds_a_command(browser: Browser, server: SiteServer) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{server.url}/{PAGE}")

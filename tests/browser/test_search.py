@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Browser
-from test_browser import browser, new_context, open_page, origin  # noqa: F401  # the fixtures
-from test_site import site  # noqa: F401  # the fixture
+from test_browser import new_context, open_page
 
 SHOWN = 3
 """Sections that an operator looks at."""
@@ -34,7 +33,7 @@ SHOWN = 3
         ("bad key", "rpc-errors/#error-32060"),
     ],
 )
-def test_the_section_is_among_the_first(browser: Browser, origin: str, typed: str, section: str) -> None:  # noqa: F811
+def test_the_section_is_among_the_first(browser: Browser, origin: str, typed: str, section: str) -> None:
     context = new_context(browser)
     page, wrong = open_page(context, f"{origin}/")
     page.keyboard.press("/")
@@ -52,7 +51,7 @@ def test_the_section_is_among_the_first(browser: Browser, origin: str, typed: st
     assert wrong == []
 
 
-def test_a_word_that_is_nowhere_finds_nothing(browser: Browser, origin: str) -> None:  # noqa: F811
+def test_a_word_that_is_nowhere_finds_nothing(browser: Browser, origin: str) -> None:
     context = new_context(browser)
     page, _ = open_page(context, f"{origin}/")
     page.keyboard.press("/")

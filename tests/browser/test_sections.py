@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from playwright.sync_api import Browser
-from test_browser import browser, new_context, open_page, origin  # noqa: F401  # the fixtures
-from test_site import site  # noqa: F401  # the fixture
+from test_browser import new_context, open_page
 
 from handbook import facts
 from handbook.page import read_page
@@ -12,7 +11,7 @@ from handbook.page import read_page
 ENERGY = facts.ROOT / "docs" / "ENERGY_RPC_ENDPOINTS.md"
 
 
-def test_a_link_to_a_folded_call_opens_it(browser: Browser, origin: str) -> None:  # noqa: F811
+def test_a_link_to_a_folded_call_opens_it(browser: Browser, origin: str) -> None:
     page, wrong = open_page(new_context(browser), f"{origin}/ENERGY_RPC_ENDPOINTS/#energy-settle")
     row = page.locator('.rpc-method[data-method="energy.settle"] td a[href$="an-unknown-hash-is-refused"]')
     call = page.locator("details.case", has=page.locator("#energy-settle-an-unknown-hash-is-refused"))
@@ -25,7 +24,7 @@ def test_a_link_to_a_folded_call_opens_it(browser: Browser, origin: str) -> None
     assert wrong == []
 
 
-def test_the_python_tab_copies_the_program_that_was_run(browser: Browser, origin: str) -> None:  # noqa: F811
+def test_the_python_tab_copies_the_program_that_was_run(browser: Browser, origin: str) -> None:
     blocks = {block.id: block for block in read_page(ENERGY).blocks}
     page, wrong = open_page(new_context(browser), f"{origin}/ENERGY_RPC_ENDPOINTS/#energy-settle")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
