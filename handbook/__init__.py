@@ -17,6 +17,7 @@ report back onto the site as data. A module imports only from the ones above it 
     metric_command  `handbook metrics`
     promql     what is wrong with a query although it parses
     rules      rule files
+    rule_slices  unit tests of rules, each with the rules it speaks of
     rule_tests their unit tests
     scrape_config  Prometheus' configuration: jobs, limits
     alertmanager  routes, receivers, templates
@@ -28,6 +29,7 @@ report back onto the site as data. A module imports only from the ones above it 
     panels     what each panel's queries return, and where it leads
     fence      fences and headings of Markdown text
     macros/    what pages draw from facts; each module is loaded when a page calls it
+    refusals   calls that the mock's control listener refuses
     page       a Markdown page: front matter, includes, macros, blocks
     control    client of the mock node's control listener
     ports      free ports on loopback
@@ -54,6 +56,7 @@ report back onto the site as data. A module imports only from the ones above it 
     levels     how far an answer agrees with the one that a case expects
     coverage   what the cases leave out of the description
     starts     mock nodes started in the four ways that cases want
+    bench      where cases are put: mock nodes of our own, or one node that runs
     staging    the node that a case finds, for blocks that name one
     runner     runs a page's blocks in order and gives each a verdict
     report     verdicts to build/report.json and back
@@ -72,7 +75,6 @@ report back onto the site as data. A module imports only from the ones above it 
     metric_uses  where each metric is used, and what it lacks
     listed     the cases that a deviation says a build fails
     recordings  recorded calls as cases, and back
-    bench      where cases are put: mock nodes of our own, or one node that runs
     trial      puts cases to a node and gives each a verdict
     mutations  answers that are broken on purpose, and whether a case notices
     conformity  what came of it: table, JSON, recorded calls
@@ -80,6 +82,7 @@ report back onto the site as data. A module imports only from the ones above it 
     errors     what an operator does about each error, snippets/errors.yml
     sections   every method has one section on the site
     steering   the page of the mock's control calls: each has its tables and an example
+    chain/     every alert's way from the metric to the pager
     check      `handbook check`: all that needs no node
     ledger     the built site against blocks and verdicts
     turns      who of the processes that share a run may run
@@ -91,7 +94,6 @@ report back onto the site as data. A module imports only from the ones above it 
     node/      the mock node
     shift      six hours of a mock node at work
     previews   `handbook dashboards preview`
-    chain/     every alert's way from the metric to the pager
     monitor    `handbook monitor`: the same, to break and to mend by hand
 """
 

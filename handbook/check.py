@@ -37,6 +37,7 @@ from handbook import (
     vocabulary,
 )
 from handbook import page as pages
+from handbook.chain.run import check_faults
 from handbook.node.families import FAMILIES
 from handbook.problem import Problem
 
@@ -152,7 +153,9 @@ def _monitoring(checked: Checked) -> tuple[rules.Rule, ...]:
         *scrape_config.check_scrape(MONITORING / "prometheus.yml", loaded),
         *rules.check_panels(loaded, {board.uid: frozenset(board.ids) for board in boards}),
         *alertmanager.check_alertmanager(MONITORING / "alertmanager.yml", sent),
+        *dashboards.check_alerts(loaded, boards),
         *dashboards.check_dashboards(DASHBOARDS, known),
+        *check_faults({rule.name: rule for rule in loaded if rule.alert}),
         *panels.check_runbooks(boards, loaded),
         *panels.check_recorded(boards, loaded),
         *thresholds.check(loaded, boards, known),

@@ -50,6 +50,7 @@ def conform(
     progress = _Progress(len(chosen))
     try:
         allowed = Allowed(allow_writes, frozenset(also), float(rate))
+        start = "tokens" if tokens else start
         bench = OneNode(url, control, start, _tokens(tokens), allowed) if url else OwnNodes(build)
     except ValueError as error:  # an address of another kind
         raise Unusable(str(error)) from None
@@ -124,7 +125,7 @@ def _report(
         conformity.write(results, bench.name, build, out)
     if record:
         print(f"{record}: {conformity.record(results, record)} calls")
-    print(conformity.summary(results, bench.name))
+    print(conformity.summary(results, bench.name if bench.own else "this node"))
     return bool(failures)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from handbook import recordings
+from handbook import document, recordings
 from handbook.trial import BAD, VERDICTS, Result
 
 VERSION = 1
@@ -33,7 +33,7 @@ def table(results: Sequence[Result]) -> str:
 
 def failures(results: Iterable[Result]) -> list[str]:
     """Each case that makes the run fail: where it stands, and what differs."""
-    return [f"snippets/rpc/{one.case.id}: {_told(one)}" for one in results if one.verdict in BAD]
+    return [f"{document.shown(one.case.path)}:\n  {_told(one)}" for one in results if one.verdict in BAD]
 
 
 def reasons(results: Iterable[Result]) -> list[str]:
@@ -45,10 +45,12 @@ def reasons(results: Iterable[Result]) -> list[str]:
 def summary(results: Sequence[Result], node: str) -> str:
     counts = Counter(one.verdict for one in results)
     said = ", ".join(f"{counts[one]} {one}" for one in VERDICTS if counts[one])
-    return f"{len({one.case.method for one in results})} methods, {len(results)} cases on {node}: {said or 'none'}"
+    methods = len({one.case.method for one in results})
+    counted = f"{methods} method{'s' * (methods != 1)}, {len(results)} case{'s' * (len(results) != 1)}"
+    return f"{counted} on {node}: {said or 'none'}"
 
 
-def document(results: Sequence[Result], node: str, build: str) -> dict[str, Any]:
+def report(results: Sequence[Result], node: str, build: str) -> dict[str, Any]:
     """By `schemas/conformance.json`."""
     counts = Counter(one.verdict for one in results)
     return {
@@ -63,7 +65,7 @@ def document(results: Sequence[Result], node: str, build: str) -> dict[str, Any]
 
 def write(results: Sequence[Result], node: str, build: str, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(document(results, node, build), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(report(results, node, build), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def record(results: Iterable[Result], file: Path) -> int:

@@ -10,6 +10,7 @@ from handbook import document, promql
 from handbook.document import Document, Place, Unreadable
 from handbook.problem import Problem
 from handbook.renumber import OTHER_DASHBOARD, PANEL_LINK, SPAN, panels
+from handbook.rules import Rule
 
 REQUIRED = {"treasury": range(100, 107), "energy": range(200, 208)}
 """Panel ids that must exist, by dashboard uid; the first one opens the dashboard's range of ids."""
@@ -63,6 +64,26 @@ def check_dashboards(files: list[Path], known: promql.Known) -> list[Problem]:
         for place, panel in panels(dashboard.data):
             problems += _panel(dashboard, place, panel, known)
         problems += _links(dashboard, {one.uid: one for one in loaded})
+    return problems
+
+
+def check_alerts(rules: tuple[Rule, ...], loaded: list[Dashboard]) -> list[Problem]:
+    """That the panel which an alert names, where there is one, draws a series that the alert rests on."""
+    drawn: dict[str, set[str]] = {}
+    for dashboard in loaded:
+        for _, panel in panels(dashboard.data):
+            queries = [str(target.get("expr", "")) for target in panel.get("targets") or []]
+            named = {promql.series_of(one) or "" for query in queries for one in promql.selectors(query)}
+            drawn[f"{dashboard.uid}/{panel.get('id')}"] = named
+    problems = []
+    for rule in rules:
+        link = str(rule.annotations.get("dashboard", ""))
+        if not rule.alert or rule.always or link not in drawn:
+            continue
+        wanted = {promql.series_of(one) or "" for one in promql.selectors(rule.expr)}
+        if not wanted & drawn[link]:
+            message = f"{rule.name}: panel {link} draws none of {', '.join(sorted(wanted))}"
+            problems.append(Problem(rule.where, message, f"it draws {', '.join(sorted(drawn[link])) or 'nothing'}"))
     return problems
 
 

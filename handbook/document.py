@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ import yaml
 from handbook import facts
 from handbook.problem import Problem
 
+LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""A tenth of the time where PyYAML has libyaml."""
 Place = tuple[str | int, ...]
 """The way to a value: keys and positions from the top."""
 
@@ -108,6 +111,9 @@ def _json(path: str, text: str) -> Any:
 
 
 def _yaml(path: str, text: str) -> Any:
+    """By libyaml where it is there; what it refuses is read once more, for the words of the other."""
+    with contextlib.suppress(yaml.YAMLError):
+        return yaml.load(text, Loader=LOADER)
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -130,7 +136,7 @@ def _lines(text: str) -> dict[Place, int]:
                 walk(item, (*place, position), item.start_mark.line + 1)
 
     # JSON is a subset of YAML as far as lines go, but for tabs, which YAML forbids between values.
-    root = yaml.compose(text.replace("\t", " "), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    root = yaml.compose(text.replace("\t", " "), Loader=LOADER)
     if root is not None:
         walk(root, (), root.start_mark.line + 1)
     return lines

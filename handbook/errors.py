@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,8 +31,8 @@ class Declared:
     code: int
     message: str
     methods: tuple[str, ...]
-    uncaused: str = ""
-    """Why no case causes it."""
+    uncaused: Mapping[str, str]
+    """Why no case of a method causes it; "" stands for any method."""
 
 
 def advice(code: int, message: str, method: str = "") -> Advice:
@@ -48,11 +48,11 @@ def advice(code: int, message: str, method: str = "") -> Advice:
 def declared() -> tuple[Declared, ...]:
     """Every code and message once, in order of code as operators read it (-32001 before -33009), then as declared."""
     found: dict[tuple[int, str], list[str]] = {}
-    reasons: dict[tuple[int, str], str] = {}
+    reasons: dict[tuple[int, str], dict[str, str]] = {}
     for method, entry in _all():
         key = entry["code"], entry["message"]
         found.setdefault(key, []).append(method)
-        reasons[key] = entry.get("uncaused", "")
+        reasons.setdefault(key, {}).update({method: entry["uncaused"]} if "uncaused" in entry else {})
     ordered = sorted(found, key=lambda key: -key[0])
     return tuple(
         Declared(code, message, tuple(name for name in found[code, message] if name), reasons[code, message])

@@ -34,4 +34,4 @@ def schema_names() -> tuple[str, ...]:
 @cache
 def load(name: str) -> Any:
     """A YAML fact file of `snippets/`, by file name."""
-    return yaml.safe_load((SNIPPETS / name).read_text())
+    return yaml.load((SNIPPETS / name).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

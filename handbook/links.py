@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from handbook import facts
@@ -19,6 +20,7 @@ IDS = re.compile(r"\{[^}]*#([\w-]+)[^}]*\}|\bid=\"([\w-]+)\"")
 def check(pages: Iterable[Page], root: Path = facts.ROOT) -> tuple[list[str], int]:
     """Dead links as `page:line: …`, and how many were followed. Links to other hosts are not."""
     known = {page.path: page for page in pages}
+    anchors = cache(lambda name: ids(known[name]))
     problems, followed = [], 0
     for page in known.values():
         for line, target in _links(page):
@@ -32,7 +34,7 @@ def check(pages: Iterable[Page], root: Path = facts.ROOT) -> tuple[list[str], in
             name = file.resolve().relative_to(root.resolve()).as_posix() if file.exists() else ""
             if not name:
                 problems.append(f"{page.path}:{line}: the link {target} leads to no file")
-            elif anchor and name in known and anchor not in (there := ids(known[name])):
+            elif anchor and name in known and anchor not in (there := anchors(name)):
                 near = [one for one in sorted(there) if one.split("-")[0] == anchor.split("-")[0]][:3]
                 hint = f" (near: {', '.join(near)})" if near else ""
                 problems.append(f"{page.path}:{line}: no anchor #{anchor} in {name}{hint}")

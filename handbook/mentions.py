@@ -204,9 +204,9 @@ def exists(mention: Mention, known: Vocabulary) -> bool:
 
 
 def _begins(name: str, known: Iterable[str]) -> bool:
-    """`TB_RPC_*` names all that begin so, if any does."""
+    """`TB_RPC_*` names all that begin so, if any does; so does a name that breaks off at `_`."""
     stem = name.rstrip("*…")
-    return stem != name and any(one.startswith(stem) for one in known)
+    return (stem != name or name.endswith("_")) and any(one.startswith(stem) for one in known)
 
 
 def _is_retired(name: str) -> bool:

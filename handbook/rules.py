@@ -69,6 +69,11 @@ class Rule:
         return not promql.selectors(self.expr)
 
 
+def rank(severity: str | None) -> int:
+    """0 is the worst. What is no severity, which `check_rules` says, comes last."""
+    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
+
+
 def load_rules(*files: Path) -> tuple[Rule, ...]:
     """In file order. Raises Unreadable for a file that is not YAML; entries that promtool would reject are left out."""
     return tuple(rule for file in files for rule in _rules(document.read(file)))

@@ -14,7 +14,7 @@ from typing import Any
 
 from handbook import examples, facts
 from handbook.page import Block, Page, read_page
-from handbook.rules import SEVERITIES, Rule
+from handbook.rules import Rule, rank
 
 SECTIONS = (
     "Meaning",
@@ -136,13 +136,9 @@ def _alerts(book: Runbook, alerts: dict[str, Rule]) -> Iterator[str]:
             line = _meta_line(book.page, ["alert"])
             yield f"{line}: {rule.name} ({rule.where}) leads here and is not named\n  hint: alert: [A, B]"
     named = [alerts[name] for name in book.alerts if name in alerts]
-    worst = min(named, key=lambda rule: _rank(rule.labels.get("severity")), default=None)
+    worst = min(named, key=lambda rule: rank(rule.labels.get("severity")), default=None)
     if worst and (severity := worst.labels.get("severity")) != book.meta.get("severity"):
         yield _linked(book, "severity", f"its rule ({worst.where}) says {severity}")
-
-
-def _rank(severity: str | None) -> int:
-    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
 
 
 def _linked(book: Runbook, key: str, what: str, known: Collection[str] = (), value: str | None = None) -> str:

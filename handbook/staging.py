@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from handbook import cases, levels
+from handbook.bench import prepare
 from handbook.cases import Case
 from handbook.compare import indent, strict_json
 from handbook.levels import Answered
@@ -44,7 +45,11 @@ class Staging:
         case = find(block)
         if case is None:
             return unknown(block), ""
-        node = self._node(case, steps=BEFORE not in block.classes)
+        node = self._node(case.node)
+        if BEFORE in block.classes:
+            node.control.call("mock.reset", cases.FRESH)
+        elif broken := prepare(case, node.caller, node.control, TOKENS).broken:
+            return f"{block.where}: case {case.id}: {broken}", ""
         env = {f"{role.upper()}_TOKEN": token for role, token in TOKENS.items()}
         env |= {"NODE": node.caller.url, "CONTROL": node.control.url}
         writes = _writes(node)
@@ -64,19 +69,10 @@ class Staging:
             body, case = _whole(body), replace(case, answer=_whole(case.answer))
         return _judged(block, case, Answered(case.status, body)), output
 
-    def _node(self, case: Case, steps: bool) -> Started:
-        """Set anew; with `steps`, what the case finds done is done."""
-        if case.node not in self._started:
-            self._started[case.node] = Started(case.node)
-        node = self._started[case.node]
-        node.control.call("mock.reset", cases.FRESH)
-        for step in case.before if steps else ():
-            if "control" in step:
-                node.control.call(step["control"], step.get("params"))
-            else:
-                request = {"jsonrpc": "2.0", "id": 1, "method": step["method"], "params": step.get("params", {})}
-                node.caller.send(request, step.get("token") and TOKENS[step["token"]])
-        return node
+    def _node(self, start: str) -> Started:
+        if start not in self._started:
+            self._started[start] = Started(start)
+        return self._started[start]
 
 
 def prove(block: Block) -> str:

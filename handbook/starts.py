@@ -37,6 +37,13 @@ STARTS: dict[str, dict[str, str]] = {
     "throttled": {**_energy("1000000"), "TB_RPC_TOKENS_PER_SEC": "0.5"},
 }
 """Environment of each. `tokens` has an admin token too, in a file that `default.toml` names."""
+NEEDS = {
+    "open": "needs a node without tokens",
+    "tokens": "needs a node with tokens, and the tokens",
+    "starved": "needs a node whose energy limiters refuse every call",
+    "throttled": "needs a node whose general limiter refuses every call",
+}
+"""Why a node that was started otherwise is not asked."""
 
 
 class Caller:

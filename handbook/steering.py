@@ -7,22 +7,20 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from handbook import facts
+from handbook import document, facts, refusals
 from handbook.page import Page, read_page
 from handbook.problem import Problem
 
 PAGE = facts.ROOT / "docs" / "MOCK_CONTROL.md"
-REFUSALS = facts.SNIPPETS / "control.yml"
 
 
 def check(file: Path = PAGE) -> tuple[list[Problem], int]:
-    """What is missing, and how many calls there are."""
+    """What is missing, and how many calls there are. Raises Unreadable."""
     from handbook.node.control import METHODS
 
-    refused = facts.load(REFUSALS.name)
-    where = str(REFUSALS.relative_to(facts.ROOT))
+    refused, where = refusals.load(), document.shown(refusals.FILE)
     found = missing(read_page(file), METHODS)
-    found += [Problem(where, f"no refused call of {name}") for name in METHODS if not refused.get(name)]
+    found += [Problem(where, f"no refused call of {name}") for name in METHODS if name not in refused]
     found += [Problem(where, f"{name} is no call") for name in refused if name not in METHODS]
     return found, len(METHODS)
 

@@ -41,14 +41,27 @@ def test_an_alert_without_a_fault_and_a_fault_for_no_alert_are_found() -> None:
     assert [problem.message for problem in check_faults(ALERTS, twice)] == [f"2 faults for {NAMES[0]}"]
 
 
-@pytest.mark.parametrize("name", [*NAMES, WATCHDOG])
-def test_the_fault_reaches_the_pager_and_goes_again(walked: Result, name: str) -> None:
-    (course,) = [course for course in walked.courses if course.alert == name]
+WALKS = [
+    *((fault.alert, fault.what) for fault in FAULTS),
+    ("NodeMetricsMissing", "the-block-node has no target"),
+    ("BackupTooOld", "the-block-host has no target"),
+    (WATCHDOG, "Prometheus is stopped"),
+]
+
+
+@pytest.mark.parametrize(("name", "what"), WALKS, ids=["-".join(walk) for walk in WALKS])
+def test_the_fault_reaches_the_pager_and_goes_again(walked: Result, name: str, what: str) -> None:
+    (course,) = [course for course in walked.courses if (course.alert, course.fault) == (name, what)]
     assert course.problems == []
     assert set(course.receivers) == receivers(ALERTS[name])
     anchor = f"#{ALERTS[name].anchor}" if ALERTS[name].anchor else ""
     assert course.runbook == f"runbooks/{ALERTS[name].slug}.md{anchor}"
-    assert None not in (course.shown, course.fired, course.told, course.cleared)
+    assert None not in (course.fired, course.told, course.cleared)
+
+
+def test_every_walk_was_walked(walked: Result) -> None:
+    assert {(course.alert, course.fault) for course in walked.courses} == set(WALKS)
+    assert [course.shown is None for course in walked.courses].count(True) == 1  # the watchdog's
 
 
 def test_nothing_else_fired_before_the_faults_or_elsewhere(walked: Result) -> None:

@@ -1,11 +1,12 @@
-"""Chains with a broken link, and the parts that chains are made of."""
+"""The parts that chains are made of."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import copytree
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -13,74 +14,13 @@ import yaml
 from handbook import facts
 from handbook.chain import config, link, squeeze
 from handbook.chain.faults import FAULTS
+from handbook.chain.host import Host, may_mount
+from handbook.chain.process import wait_until
 from handbook.chain.recorder import Recorder
 from handbook.chain.result import Result, read, write
-from handbook.chain.run import run
+from handbook.chain.table import table
 from handbook.chain.walk import Course
 from handbook.document import Unreadable
-
-BROKEN = {
-    # the series is misspelt: never fires
-    "TreasuryCounterShort": ("alert_rules.yml", "expr: treasury_balance <", "expr: treasury_balances <"),
-    # nobody is paged
-    "NodeMetricsMissing": (
-        "alertmanager.yml",
-        "['severity=\"critical\"']\n      receiver: pagerduty",
-        "['severity=\"critical\"', alertname!=NodeMetricsMissing]\n      receiver: pagerduty",
-    ),
-    # the page has another name
-    "TreasuryDisbursementStuck": (
-        "alert_rules.yml",
-        "runbooks/treasury-disbursement-stuck/\n          dashboard: treasury/101",
-        "runbooks/treasury-stuck/\n          dashboard: treasury/101",
-    ),
-    # Alertmanager drops the text, and sends the webhook
-    "TreasuryDisbursementLagHigh": (
-        "notifications.tmpl",
-        "{{ .Annotations.summary }}",
-        '{{ if eq .Labels.alertname "TreasuryDisbursementLagHigh" }}{{ .Labels.x.y }}{{ end }}'
-        "{{ .Annotations.summary }}",
-    ),
-    # fires without a cause
-    "TreasurySeriesMissing": ("alert_rules.yml", "== 1 unless on (job, instance) treasury_balance", "== 1"),
-}
-
-
-@pytest.fixture(scope="module")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """One chain with a broken link for each of five alerts."""
-    source = tmp_path_factory.mktemp("broken") / "monitoring"
-    copytree(config.MONITORING, source)
-    for name, old, new in BROKEN.values():
-        text = (source / name).read_text()
-        assert text.count(old) >= 1, (name, old)
-        (source / name).write_text(text.replace(old, new))
-    faults = [fault for fault in FAULTS if fault.alert in BROKEN]
-    return run(tmp_path_factory.mktemp("chain"), source, faults, watchdog=False, quiet=8, patience=15)
-
-
-@pytest.mark.parametrize(
-    ("name", "found"),
-    [
-        ("TreasuryCounterShort", "TreasuryCounterShort firing in Prometheus: not within 15 s"),
-        ("NodeMetricsMissing", "NodeMetricsMissing told to pagerduty, treasury-team: not within 15 s"),
-        (
-            "TreasuryDisbursementStuck",
-            "https://handbook.the-block.example/runbooks/treasury-stuck/: runbooks/ has no page for it",
-        ),
-        ("TreasuryDisbursementLagHigh", "slack told by slack of TreasuryDisbursementLagHigh: not within 15 s"),
-    ],
-)
-def test_a_broken_link_of_the_chain_is_found(broken: Result, name: str, found: str) -> None:
-    (course,) = [course for course in broken.courses if course.alert == name]
-    assert found in course.problems
-    assert not broken.passed
-
-
-def test_an_alert_without_a_cause_is_found(broken: Result) -> None:
-    before = [problem for problem in broken.problems if problem.endswith("before any fault")]
-    assert len(before) == len(BROKEN) + 1  # on every node
-    assert all(problem.startswith("TreasurySeriesMissing fired on 127.0.0.1:") for problem in before)
 
 
 @pytest.mark.parametrize(
@@ -184,3 +124,55 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
     file.write_text('{"format": 0}')
     with pytest.raises(ValueError, match="hint: remove it and run"):
         read(file)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_hosts_disk_log_and_backup_are_what_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    """Also where nothing may be mounted, and the disk is two lines of text."""
+    real = allowed and may_mount()
+    monkeypatch.setattr("handbook.chain.host.may_mount", lambda: real)
+    host = Host(tmp_path, config.MONITORING / "node_textfile.sh")
+    try:
+        assert host.real_disk == real
+        assert (_share(host), _gauge(host, 'the_block_data_bytes{part="log"}')) == (1.0, 1)
+        host.fill_disk(0.97)
+        host.grow_log(10**9)
+        host.backup(90_000)
+        assert 0 < _share(host) < 0.05
+        wait_until("the log grown", lambda: _gauge(host, 'the_block_data_bytes{part="log"}') == 10**9 + 1)
+        age = time.time() - _gauge(host, "the_block_backup_last_success_timestamp_seconds")
+        assert 90_000 <= age < 90_300
+        host.fill_disk(0)
+        assert _share(host) == 1.0
+        assert [flow.failed for flow in host.flows] == [None]
+    finally:
+        host.close()
+
+
+def _gauge(host: Host, series: str) -> float:
+    with urlopen(f"http://{host.instance}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(series))
+
+
+def _share(host: Host) -> float:
+    return _gauge(host, "node_filesystem_avail_bytes") / _gauge(host, "node_filesystem_size_bytes")
+
+
+def test_the_page_shows_every_fault_and_what_was_measured() -> None:
+    unmeasured = table(None)
+    assert unmeasured.startswith("Not measured on this checkout: `handbook chain` measures it.")
+    rows = [line for line in unmeasured.splitlines() if line.startswith("| [")]
+    assert len(rows) == len(FAULTS) + 3  # two alerts for want of a target, and the watchdog
+    assert all(row.endswith("|  |  |") for row in rows)
+    first, second = FAULTS[:2]
+    good = Course(first.alert, "critical", first.what, "127.0.0.1:1", 1.0, 2.04, 3.0, 4.0, ["slack"], "runbooks/a.md")
+    bad = Course(second.alert, "critical", second.what, "127.0.0.1:2", problems=["not in time"])
+    measured = table(Result("2026-01-01T00:00:00Z", 60.4, 17.0, (good, bad), ("x fired",)))
+    assert measured.startswith(
+        "Measured 2026-01-01T00:00:00Z: 1 of 2 alerts reached their people and went again, in 60 s. Stray alerts: 1."
+    )
+    assert f"{first.what} | pagerduty, treasury-team | 2.0 | 4.0 |" in measured
+    assert f"{second.what} | pagerduty, treasury-team | **failed** |  |" in measured

@@ -75,7 +75,7 @@ def test_an_entry_that_no_longer_holds_fails(stock: bench.OwnNodes) -> None:
     assert ("mended", "TB-001 lists it, and it holds") == (result.verdict, result.told)
 
 
-SEEN = sorted({entry["fault"] for entry in facts.load(listed.FILE) if "cases" in entry})
+SEEN = sorted({str(entry.get("fault")) for entry in facts.load(listed.FILE) if "cases" in entry})
 """Faults of entries that list cases."""
 
 
@@ -83,7 +83,7 @@ SEEN = sorted({entry["fault"] for entry in facts.load(listed.FILE) if "cases" in
 def test_a_fault_fails_the_cases_of_its_entries_and_no_unlisted_one(fault: str, contract: bench.OwnNodes) -> None:
     results = trial.run([with_step(case, "mock.fault.add", fault=fault) for case in ALL], contract, {})
     failing = {one.case.id for one in results if one.verdict == "failed"}
-    own = listed.by_case(lambda entry: entry["fault"] == fault, [case.id for case in ALL])
+    own = listed.by_case(lambda entry: entry.get("fault") == fault, [case.id for case in ALL])
     assert set() < set(own) <= failing <= set(LISTED)
 
 
@@ -178,7 +178,7 @@ def test_a_live_node_is_only_read(node: str, mock: Target, monkeypatch: pytest.M
     described = reference.methods()
     assert {"read"} == {described[name]["x-effect"] for name in called & set(described)}
     assert not [name for name in called if "x-hazard" in described.get(name, {})]
-    for reason in ("needs a fresh node", "changes the node", "needs a node that was started tokens"):
+    for reason in ("needs a fresh node", "changes the node", starts.NEEDS["tokens"]):
         assert f" not run: {reason}\n" in done.output
 
 
@@ -213,7 +213,7 @@ def test_a_difference_is_shown_with_its_path(node: str, tmp_path: Path, monkeypa
     assert done.exit_code == 1
     assert "✗ gov.treasury.balance" in done.output
     difference = "$.result.balance: expected 1000000, got 1000005"
-    assert f"snippets/rpc/gov.treasury.balance/params-are-not-looked-at: {difference} (exact is needed" in done.output
+    assert f"snippets/rpc/gov.treasury.balance/params-are-not-looked-at.json:\n  {difference} (exact" in done.output
     report = json.loads(out.read_text())
     assert [] == [error.message for error in examples.validator("conformance").iter_errors(report)]
     assert {"path": "$.result.balance", "expected": "1000000", "got": "1000005"} in [
@@ -285,3 +285,19 @@ def test_the_command_knows_the_starts_and_the_levels() -> None:
     from handbook import levels
 
     assert tuple(starts.STARTS) == STARTS and levels.LEVELS == LEVELS
+
+
+def test_with_tokens_a_live_node_is_asked_what_needs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quickly(monkeypatch)
+    given = []
+    for role in ("admin", "provider", "oracle"):
+        (tmp_path / role).write_text(starts.TOKENS[role] + "\n")
+        given += ["--token", f"{role}={tmp_path / role}"]
+    with starts.Started("tokens") as node:
+        done = handbook("gov_*", "energy.*s", "gov.treasury.*", "--node", node.caller.url, *given)
+        alone = handbook("gov_list", "--node", node.caller.url, "--start", "tokens")
+    assert done.exit_code == 0, done.output
+    assert starts.NEEDS["tokens"] not in done.output and starts.NEEDS["open"] in done.output
+    counts = {line.split()[1]: line.split()[2] for line in done.output.splitlines() if line.startswith("✓")}
+    assert {"gov_list": "3", "energy.receipts": "2", "gov.treasury.disbursement": "5"}.items() <= counts.items()
+    assert alone.exit_code == 0 and "\n3 not run: needs the token of the admin\n1 method, 5 cases on" in alone.output

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pkgutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from test_ledger import draw
 
-from handbook import ledger, links, macros, names
+from handbook import ledger, links, macros, names, rules
 from handbook.page import Page, PageError, read_page
 
 PAGE = """---
@@ -87,3 +88,9 @@ def test_a_macro_that_draws_nothing_is_named_with_its_line(page: Page, call: str
 def test_every_macro_is_there() -> None:
     assert len(macros.MACROS) >= 6
     assert [name for name, place in macros.MACROS.items() if not callable(pkgutil.resolve_name(place))] == []
+
+
+def test_an_alert_without_a_severity_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    alert = SimpleNamespace(alert=True, name="Odd", slug="odd", labels={"severity": "page"})
+    monkeypatch.setattr(rules, "load_rules", lambda *files: [alert])
+    assert macros.draw("runbook_table()").count("\n") == 1, "`handbook check` names it, and the site is not built"

@@ -17,7 +17,7 @@ import pytest
 
 from handbook.chain.process import wait_until
 
-COMMAND = [sys.executable, "-m", "handbook", "monitor"]
+HANDBOOK = [sys.executable, "-m", "handbook"]
 
 
 class Running:
@@ -27,7 +27,7 @@ class Running:
         self.log = directory / "monitor.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, *names], stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+                [*HANDBOOK, "monitor", *names], stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
             )
         self.wait("quit")
 
@@ -99,9 +99,9 @@ def test_a_signal_stops_all_of_it(tmp_path: Path, number: int) -> None:
         assert not [child for child in children if child.is_running()]
 
 
-def refused(*arguments: str, **environment: str) -> str:
+def refused(verb: str, *arguments: str, **environment: str) -> str:
     done = subprocess.run(
-        [*COMMAND, *arguments],
+        [*HANDBOOK, verb, *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
@@ -119,17 +119,21 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         for name in ("prometheus", "alertmanager", "recorder"):
-            said = refused(f"--{name}-port", str(port))
+            said = refused("monitor", f"--{name}-port", str(port))
             assert said == f"Error: 127.0.0.1:{port} is in use\n  hint: --{name}-port 0 takes a free one\n"
 
 
-def test_a_name_that_is_no_alert_is_named() -> None:
-    assert refused("NodeMetricMissing").startswith("Error: NodeMetricMissing: no fault for it\n  hint: one of ")
+@pytest.mark.parametrize("verb", ["monitor", "chain"])
+def test_a_name_that_is_no_alert_is_named(verb: str) -> None:
+    said = refused(verb, "NodeMetricMissing")
+    assert said.startswith("Error: NodeMetricMissing: no fault for it\n  hint: one of TreasuryDisbursementStuck, ")
+    assert ("Watchdog" in said) == (verb == "chain")  # nothing can be broken for it on a node
 
 
-def test_a_missing_program_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("verb", ["monitor", "chain"])
+def test_a_missing_program_is_named_and_nothing_is_left(tmp_path: Path, verb: str) -> None:
     started = time.time()
-    said = refused("NodeMetricsMissing", PATH=str(tmp_path))
+    said = refused(verb, "NodeMetricsMissing", PATH=str(tmp_path))
     assert said == (
         "Error: prometheus: this program is not installed\n  hint: apt-get install --no-install-recommends prometheus\n"
     )

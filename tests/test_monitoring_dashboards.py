@@ -57,6 +57,17 @@ def test_every_alert_links_to_a_panel_there_is() -> None:
     ]
 
 
+def test_every_alert_s_panel_draws_what_the_alert_sees() -> None:
+    loaded = [dashboards.load_dashboard(file) for file in FILES]
+    assert dashboards.check_alerts(RULES, loaded) == []
+    silent = next(rule for rule in RULES if rule.name == "TreasuryExecutorSilent")
+    elsewhere = rules.Rule(**{**vars(silent), "annotations": {"dashboard": "treasury/104"}})
+    message = "TreasuryExecutorSilent: panel treasury/104 draws none of treasury:executor_tick:age_seconds"
+    assert dashboards.check_alerts((elsewhere,), loaded) == [
+        Problem(silent.where, message, "it draws treasury_balance")
+    ]
+
+
 def test_the_dashboards_ask_for_recorded_quantiles_and_compute_none() -> None:
     expressions = [
         target["expr"]

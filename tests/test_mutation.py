@@ -6,18 +6,17 @@ broken in each run.
 
 from __future__ import annotations
 
+import copy
 import re
 import threading
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from handbook import facts, promql, rules, tool
+from handbook import facts, rule_slices, rules, tool
 from handbook.page import Block, Page, read_page
 from handbook.runner import PageRun, Verdict
 from handbook.target import Addresses, MockProcess, Target, running_mock
@@ -28,7 +27,7 @@ REFERENCE = facts.ROOT / "docs" / "TREASURY_RPC_ENDPOINTS.md"
 def judge(page: Page, target: Target) -> list[Verdict]:
     run = PageRun(page, target)
     try:
-        return [run.verdict(block) for block in page.blocks]
+        return [run.verdict(block) for block in page.blocks if not block.macro]
     finally:
         run.close()
 
@@ -134,39 +133,17 @@ def comparisons(rule: rules.Rule) -> list[tuple[int, str]]:
     return [(found.start(), found["op"]) for found in COMPARISON.finditer(rule.expr) if found["op"]]
 
 
-def resting_on(name: str) -> set[str]:
-    """The rule and all that are computed from it."""
-    found = {name}
-    for rule in RULES:  # a rule stands below what it is computed from
-        if found & {promql.series_of(one) for one in promql.selectors(rule.expr)}:
-            found.add(rule.name)
-    return found
-
-
-def tests_of(names: set[str]) -> str:
-    """The file of unit tests, cut down to those that expect something of one of the rules."""
-
-    def speaks_of(test: dict[str, Any]) -> bool:
-        expected = {one["alertname"] for one in test.get("alert_rule_test") or []}
-        for one in test.get("promql_expr_test") or []:
-            expected |= {promql.series_of(selector) for selector in promql.selectors(one["expr"])}
-        return bool(names & expected)
-
-    head, *tests = re.split(r"^(?=  - name: )", (MONITORING / "rules_test.yml").read_text(), flags=re.MULTILINE)
-    return head + "".join(test for test in tests if speaks_of(yaml.safe_load(test)[0]))
+GROUPS = [group for name in RULE_FILES for group in rule_slices.load(MONITORING / name)["groups"]]
+TESTS = rule_slices.load(MONITORING / "rules_test.yml")
 
 
 def unit_tests(rule: rules.Rule, expr: str, directory: Path) -> tool.Said:
-    """promtool's word on the tests that speak of the rule, with `expr` in its place."""
-    for name in RULE_FILES:
-        document = yaml.safe_load((MONITORING / name).read_text())
-        for group in document["groups"]:
-            for one in group["rules"]:
-                if rule.name in (one.get("alert"), one.get("record")):
-                    one["expr"] = expr
-        (directory / name).write_text(yaml.safe_dump(document))
-    (directory / "rules_test.yml").write_text(tests_of(resting_on(rule.name)))
-    return tool.run("promtool", "test", "rules", "rules_test.yml", directory=directory)
+    """promtool's word on the tests that speak of the rule, or of what rests on it, with `expr` in its place."""
+    groups = copy.deepcopy(GROUPS)
+    for one in (one for group in groups for one in group["rules"]):
+        if rule_slices.rule_name(one) == rule.name:
+            one["expr"] = expr
+    return rule_slices.run(TESTS, groups, directory, rule_slices.resting_on(GROUPS, rule.name))
 
 
 COMPARED = [(rule, place, op) for rule in RULES for place, op in comparisons(rule)]

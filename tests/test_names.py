@@ -70,7 +70,7 @@ def test_a_pattern_catches_its_examples_and_spares_the_others(entry: dict[str, l
     assert [line for line in entry.get("spares", []) if found.search(line)] == []
 
 
-@pytest.mark.parametrize(("file", "least"), [("retired", 38), ("deviations", 127), ("names", 6), ("claims", 4)])
+@pytest.mark.parametrize(("file", "least"), [("retired", 38), ("deviations", 135), ("names", 6), ("claims", 4)])
 def test_the_fact_file_holds_to_its_schema(file: str, least: int) -> None:
     entries = facts.load(f"{file}.yml")
     assert [f"{e.json_path}: {e.message}" for e in examples.validator(file).iter_errors(entries)] == []

@@ -124,7 +124,38 @@ def test_hosts_and_paths_that_are_not_served(wire: NodeProcess) -> None:
         assert head(answer) == "HTTP/1.1 404 Not Found" and b"content-length: 0" in answer
 
 
+@shows("TB-129")
+def test_a_page_in_a_browser_can_call(wire: NodeProcess) -> None:
+    form = "Origin: https://elsewhere.example\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    answer = wire.raw(post(call(SUBMIT, payload()), extra=form))
+    assert b'"created_at"' in answer and b"access-control-allow-origin" not in answer
+
+
 # --- RPC
+
+
+@shows("TB-128")
+def test_odd_json_is_read_in_the_builds_own_way(wire: NodeProcess) -> None:
+    for body, said in {
+        b'{"jsonrpc":"1.0","method":"consensus.difficulty"}': b'"difficulty":1',
+        b'{"method":"x","method":"consensus.difficulty"}': b'"difficulty":1',
+        b'{"id":1}': b'"code":-32700',
+        b'{"method":7}': b'"code":-32700',
+        b'{"method":"consensus.difficulty","id":18446744073709551616}': b'"code":-32700',
+        b'{"method":"gov.treasury.disbursements","params":{"limit":5.0}}': b'"disbursements":',
+        b'{"method":"gov.treasury.disbursements","params":{"limit":5.5}}': b'"code":-32602',
+        b'{"method":"gov.treasury.disbursements","params":{"limit":"5"}}': b'"code":-32602',
+        b'{"method":"gov.treasury.disbursements","params":{"limit":-1}}': b'"code":-32602',
+    }.items():
+        assert said in wire.raw(post(body)), body
+
+
+@shows("TB-130")
+def test_queueing_a_cancelled_record_answers_ok(node: Node) -> None:
+    id_ = submitted(node)
+    result(node, ROLLBACK, {"id": id_, "reason": ""})
+    answer = result(node, QUEUE, {"id": id_, "current_epoch": 9})
+    assert answer["ok"] and "advanced to RolledBack" in answer["message"] and "RolledBack" in status(node, id_)
 
 
 @shows("TB-040")
@@ -409,6 +440,18 @@ def test_a_tick_pays_all_that_is_due_before_anybody_can_ask(tmp_path: Path) -> N
         [sys.executable, "-c", program, str(tmp_path / "own" / "node-data")], capture_output=True, text=True, check=True
     )
     assert int(paid.stdout) == len(ids), "no listener was there yet"
+
+
+@shows("TB-131")
+def test_a_payment_costs_a_fee_that_the_counter_does_not_know(tmp_path: Path) -> None:
+    with fresh_node(tmp_path / "own", min_fee_per_byte=1) as node:
+        node.record(ev.HeightSet(600), ev.Funded("treasury", 10_000))
+        node.start_executor("manual")
+        for amount in (1, 1000):
+            timelocked(node, amount)
+        assert tick(node) == "success"
+        node.record(ev.Mined(1))
+        assert (node.state.counter, node.state.accounts["treasury"].balance) == (998_999, 10_000 - 1_001 - 2 * 540)
 
 
 # --- metrics

@@ -148,3 +148,24 @@ def test_energy_metrics_are_not_what_their_names_say(node: Node) -> None:
     ask(node, "energy.flag_dispute", {"meter_hash": hash_, "reason": ""})
     ask(node, "energy.resolve_dispute", {"dispute_id": 1})
     assert 'energy_dispute_total{state="open"} 1' in render(node), "none is open any more"
+
+
+@shows("TB-133")
+def test_odd_members_of_a_page_mean_the_default(node: Node) -> None:
+    credit(node, 100, 1)
+    for odd in ({"page": "2"}, {"page": -1}, {"page_size": "x"}):
+        found = ask(node, "energy.credits", odd)["result"]
+        assert (found["page"], found["page_size"], len(found["credits"])) == (0, 25, 1)
+    past = ask(node, "energy.credits", {"page": 7, "page_size": 999})["result"]
+    assert (past["page"], past["page_size"], past["credits"], past["total"]) == (7, 250, [], 1)
+
+
+@shows("TB-135")
+def test_nonce_and_clock_are_checked_before_the_signature(node: Node) -> None:
+    credit(node, 100, 5)
+    unsigned = signed(200, 5, NEW_YEAR + 9) | {"signature": "00" * 64}
+    assert refused(node, "submit_reading", unsigned)[0] == -33007
+    assert refused(node, "submit_reading", unsigned | {"nonce": 6})[0] == -33001
+    assert refused(node, "submit_reading", unsigned | {"timestamp": NEW_YEAR + 301})[0] == -33008
+    other = signed(200, 7, NEW_YEAR + 9, meter="meter-9")
+    assert refused(node, "submit_reading", other) == (-33006, "meter address already claimed: meter-9")

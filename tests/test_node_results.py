@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from node_process import ask, fresh_node
 
-from handbook import facts, steering
+from handbook import refusals, steering
 from handbook.macros import MacroError, draw
 from handbook.macros.control import HOMES
 from handbook.node import control, results
@@ -18,11 +18,11 @@ from handbook.node.gate import Caller
 from handbook.node.members import MEMBERS
 from handbook.page import read_page
 
-REFUSALS = [(name, one) for name, refusals in facts.load("control.yml").items() for one in refusals]
+REFUSALS = [(name, one) for name, refusals in refusals.load().items() for one in refusals]
 
 
 def test_every_call_has_a_result_and_a_refusal() -> None:
-    assert list(results.RESULTS) == list(control.METHODS) == list(facts.load("control.yml"))
+    assert list(results.RESULTS) == list(control.METHODS) == list(refusals.load())
     assert len(control.METHODS) == 24 and len(REFUSALS) >= 34
 
 

@@ -17,9 +17,9 @@ import pytest
 from node_process import NEW_YEAR, NodeProcess, ask, call, fresh_node, payload, post
 
 from handbook.control import Refused
+from handbook.node import apply as apply_module
 from handbook.node import events as ev
 from handbook.node import log as log_module
-from handbook.node import state as state_module
 from handbook.node.config import Config
 from handbook.node.failure import CommitFailed, StartFailure
 from handbook.node.log import EventLog, encode_state
@@ -151,8 +151,8 @@ def test_a_node_that_keeps_all_drops_neither_records_nor_events(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_module, "CHECKPOINT_EVERY", 100)
-    monkeypatch.setattr(state_module, "MAX_RECORDS", 20)
-    monkeypatch.setattr(state_module, "MAX_SNAPSHOTS", 30)
+    monkeypatch.setattr(apply_module, "MAX_RECORDS", 20)
+    monkeypatch.setattr(apply_module, "MAX_SNAPSHOTS", 30)
     with fresh_node(tmp_path, keep_all=True) as node:
         for _ in range(60):
             ask(node, SUBMIT, payload())

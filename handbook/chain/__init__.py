@@ -9,9 +9,9 @@ A module imports only from the ones above it in this list:
     pager      Alertmanager and the recorder that it tells
     stack      Prometheus and the pager that it tells
     middleman  stands between Prometheus and a node's metrics: slows them, adds series
-    market     a meter that sends signed readings
-    treasury   disbursements from submission to payment
     lane       a mock node of its own for one fault
+    market     a meter on it that sends signed readings
+    treasury   disbursements on it, from submission to payment
     host       a host of its own for one fault
     fault      what is broken for an alert, how it shows, how it is mended
     treasury_faults, energy_faults, node_faults, host_faults
@@ -20,7 +20,7 @@ A module imports only from the ones above it in this list:
     watch      which alerts ever fired
     ground     nodes, hosts and servers in good health
     walk       one alert's way: broken, seen, told, mended, told again
-    beat       the watchdog's way
+    bare       servers with nobody to scrape: what fires for want of a target, the watchdog
     result     build/chain.json
     run        all alerts side by side, after a silence
     command    `handbook chain`

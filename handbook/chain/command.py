@@ -13,7 +13,7 @@ from handbook import tool
 from handbook.chain.fault import Fault
 from handbook.chain.faults import FAULTS, WATCHDOG
 from handbook.chain.process import NotInTime
-from handbook.chain.result import write
+from handbook.chain.result import reach, write
 from handbook.chain.run import run
 from handbook.document import Unreadable
 
@@ -41,8 +41,6 @@ def command(names: Sequence[str]) -> int:
         click.echo(f"failed  {problem}", err=True)
     if not names:
         write(found)
-    reached = sum(not course.problems for course in found.courses)
-    click.echo(
-        f"{reached} of {len(found.courses)} alerts reached their people and went again, in {found.seconds:.0f} s"
-    )
+    reached, alerts = reach(found)
+    click.echo(f"{reached} of {alerts} alerts reached their people and went again, in {found.seconds:.0f} s")
     return 0 if found.passed else 1

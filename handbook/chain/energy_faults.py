@@ -131,7 +131,7 @@ FAULTS: tuple[Fault[Any], ...] = (
     Fault(
         "OracleSilent",
         "the meter stops sending",
-        "energy_provider_total{$node} > 0 unless increase(energy_readings_total{$node}[3s]) > 0",
+        "energy_provider_total{$node} > 0 unless increase(energy_readings_total{$node}[5s]) > 0",
         _fall_silent,
         _send_again,
         Site,

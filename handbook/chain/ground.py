@@ -17,6 +17,7 @@ from handbook.chain.stack import Ports, Stack
 from handbook.chain.watch import Watch
 
 SERVERS = ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter")
+UNTOUCHED = ("untouched node", "untouched host")
 STARTERS = 8
 """Processes that are started side by side."""
 
@@ -59,7 +60,7 @@ def _lanes(directory: Path, source: Path, faults: Sequence[Fault[Any]], opened: 
         place = directory / name
         return Host(place, source / "node_textfile.sh") if setup is None else Lane(place, setup)
 
-    wanted = {fault.alert: fault.setup for fault in faults} | {"untouched node": Setup(), "untouched host": None}
+    wanted = {fault.alert: fault.setup for fault in faults} | dict(zip(UNTOUCHED, (Setup(), None), strict=True))
     with ThreadPoolExecutor(STARTERS) as pool:
         futures = {name: pool.submit(lane, name, setup) for name, setup in wanted.items()}
     failed = [error for future in futures.values() if (error := future.exception())]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +39,7 @@ class Host:
     job = HOSTS
 
     def __init__(self, directory: Path, script: Path) -> None:
-        self._directory, self._script = directory, script
+        self._directory, self._script, self._lock = directory, script, threading.Lock()
         self._copies, self._data, self._text = (directory / name for name in ("copies", "data", "textfile"))
         for made in (self._copies, self._data, self._text, directory / "disk", directory / "proc" / "1"):
             made.mkdir(parents=True)
@@ -53,17 +55,16 @@ class Host:
 
     def backup(self, age: int) -> None:
         """Makes the newest proven copy hold data that are `age` seconds old, and no newer one exist."""
-        for old in self._copies.iterdir():
-            for file in old.iterdir():
-                file.unlink()
-            old.rmdir()
-        taken = time.time() - age
-        copy = self._copies / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(taken))
-        copy.mkdir()
-        (copy / "data").write_bytes(DATA)
-        manifest = copy / "SHA256SUMS"
-        manifest.write_text(f"{hashlib.sha256(DATA).hexdigest()}  data\n")
-        os.utime(manifest, (taken, taken))
+        with self._lock:
+            for old in self._copies.iterdir():
+                shutil.rmtree(old)
+            taken = time.time() - age
+            copy = self._copies / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(taken))
+            copy.mkdir()
+            (copy / "data").write_bytes(DATA)
+            manifest = copy / "SHA256SUMS"
+            manifest.write_text(f"{hashlib.sha256(DATA).hexdigest()}  data\n")
+            os.utime(manifest, (taken, taken))
         self._measure()
 
     def grow_log(self, size: int) -> None:
@@ -93,11 +94,12 @@ class Host:
 
     def _measure(self) -> None:
         """As a timer does on a host."""
-        subprocess.run(
-            ["bash", self._script, self._copies, self._text / "the_block.prom", self._data],
-            check=True,
-            capture_output=True,
-        )
+        with self._lock:
+            subprocess.run(
+                ["bash", self._script, self._copies, self._text / "the_block.prom", self._data],
+                check=True,
+                capture_output=True,
+            )
 
     def _gauge_disk(self, share: float) -> None:
         if self.real_disk:

@@ -31,9 +31,9 @@ def _clear(lane: Lane, _: None) -> None:
 
 
 def _burst(lane: Lane, _: Any) -> None:
-    """More calls at once than the bucket holds, from one address."""
-    for _call in range(2 * TOKENS):
-        with contextlib.suppress(Refused):
+    """Calls from one address until its bucket is empty."""
+    with contextlib.suppress(Refused):
+        while True:
             lane.rpc("consensus.difficulty")
 
 
@@ -89,7 +89,7 @@ FAULTS: tuple[Fault[Any], ...] = (
     ),
     Fault(
         "RpcClientBanned",
-        "one address calls twice as often as it may",
+        "one address calls until its bucket is empty",
         "rpc_bans_total{$node} > 0",
         _burst,
         nothing,

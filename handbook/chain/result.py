@@ -37,6 +37,13 @@ def result(seconds: float, quiet: float, courses: Sequence[Course], problems: Se
     return Result(at, round(seconds, 1), round(quiet, 1), tuple(courses), tuple(problems))
 
 
+def reach(found: Result) -> tuple[int, int]:
+    """How many alerts reached their people and went again, whatever raised them, and of how many."""
+    failed = {course.alert for course in found.courses if course.problems}
+    alerts = {course.alert for course in found.courses}
+    return len(alerts - failed), len(alerts)
+
+
 def write(found: Result, path: Path = PATH) -> None:
     """Atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from handbook import rules
-from handbook.chain import beat, config
+from handbook.chain import bare, config
 from handbook.chain.fault import Fault
 from handbook.chain.faults import FAULTS, WATCHDOG
-from handbook.chain.ground import Ground
+from handbook.chain.ground import UNTOUCHED, Ground
 from handbook.chain.result import Result, result
 from handbook.chain.walk import Course, Scene, walk
 from handbook.chain.watch import Key, Watch
@@ -69,10 +70,13 @@ def run(
     """
     started = time.monotonic()
     known = alerts(source)
-    ground = Ground(directory, source, faults)
-    try:
+    with ExitStack() as opened:
+        ground = Ground(directory, source, faults)
+        opened.callback(ground.close)
         stack, watch = ground.stack, ground.watch
         say(f"{len(ground.lanes)} nodes and hosts scraped; silence for {quiet:.0f} s")
+        pool = opened.enter_context(ThreadPoolExecutor(len(faults) + 1))
+        bare_ones = pool.submit(_bare, known, directory, source, ground, patience) if watchdog else None
         time.sleep(quiet)
         problems = [f"{_on(key)} before any fault" for key in _strays(watch, set())]
         scenes = [
@@ -81,29 +85,27 @@ def run(
             )
             for fault in faults
         ]
-        walks: list[Callable[[], Course]] = [partial(walk, scene) for scene in scenes]
-        if watchdog and WATCHDOG in known:
-            walks.append(partial(beat.walk, known[WATCHDOG], directory / "beat", source, patience))
-        courses = _side_by_side(walks, say)
+        courses = list(pool.map(partial(_one, say), scenes))
+        if bare_ones:
+            for course in bare_ones.result():
+                courses.append(course)
+                say(told(course))
         allowed = {(name, scene.lane.instance) for scene in scenes for name in (scene.rule.name, *scene.fault.also)}
         problems += [f"{_on(key)}, where nothing should raise it" for key in _strays(watch, allowed)]
         if watch.failed:
             problems.append(f"Prometheus ended: {watch.failed}")
         return result(time.monotonic() - started, quiet, courses, problems)
-    finally:
-        ground.close()
 
 
-def _side_by_side(walks: list[Callable[[], Course]], say: Say) -> list[Course]:
-    """In the order of `walks`; each is said when it is done."""
+def _one(say: Say, scene: Scene) -> Course:
+    course = walk(scene)
+    say(told(course))
+    return course
 
-    def one(walk: Callable[[], Course]) -> Course:
-        course = walk()
-        say(told(course))
-        return course
 
-    with ThreadPoolExecutor(max(len(walks), 1)) as pool:
-        return list(pool.map(one, walks))
+def _bare(known: dict[str, Rule], directory: Path, source: Path, ground: Ground, patience: float) -> list[Course]:
+    good = {lane.job: lane.instance for name, lane in ground.lanes.items() if name in UNTOUCHED}
+    return bare.walks(known, known[WATCHDOG], directory / "bare", source, good, patience)
 
 
 def _strays(watch: Watch, allowed: set[Key]) -> list[Key]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from handbook import rules
-from handbook.chain import config, run, walk
+from handbook.chain import bare, config, run, walk
 from handbook.chain.faults import FAULTS, WATCHDOG
-from handbook.chain.result import Result, read
+from handbook.chain.result import Result, reach, read
 
-HEAD = "| alert | what is broken | shown | fires | told | who | opens | clears |\n|---|---|--:|--:|--:|---|---|--:|"
-STOPPED = "Prometheus is stopped"
+HEAD = "| alert and its runbook | what is broken | who is told | fires | clears |\n|---|---|---|--:|--:|"
 
 
 def chain_table() -> str:
@@ -20,34 +19,34 @@ def chain_table() -> str:
 
 def table(last: Result | None, source: Path = config.MONITORING) -> str:
     known = run.alerts(source)
-    broken = {fault.alert: fault.what for fault in FAULTS} | {WATCHDOG: STOPPED}
+    broken = [(fault.alert, fault.what) for fault in FAULTS]
+    broken += [(name, bare.untargeted(job)) for name, job in bare.absent(known).items()]
+    broken.append((WATCHDOG, bare.STOPPED))
     seen = {(course.alert, course.fault): course for course in last.courses} if last else {}
-    rows = [_row(known[name], what, seen.get((name, what))) for name, what in broken.items() if name in known]
+    rows = [_row(known[name], what, seen.get((name, what))) for name, what in broken if name in known]
     return "\n".join([_said(last), "", HEAD, *rows])
 
 
 def _said(last: Result | None) -> str:
     if last is None:
         return "Not measured on this checkout: `handbook chain` measures it."
-    reached = sum(not course.problems for course in last.courses)
-    stray = f" {len(last.problems)} alerts fired where nothing should raise them." if last.problems else ""
+    reached, alerts = reach(last)
+    stray = f" Stray alerts: {len(last.problems)}." if last.problems else ""
     return (
-        f"Measured {last.at}: {reached} of {len(last.courses)} alerts reached their people and went again, "
+        f"Measured {last.at}: {reached} of {alerts} alerts reached their people and went again, "
         f"in {last.seconds:.0f} s.{stray} Seconds, on squeezed time."
     )
 
 
 def _row(rule: rules.Rule, what: str, course: walk.Course | None) -> str:
     who = ", ".join(sorted(walk.receivers(rule)))
-    opens = f"[{rule.slug}]({_page(rule)})"
     if course is None:
-        times = ["", "", "", ""]
+        times = ["", ""]
     elif course.problems:
-        times = ["", "**failed**", "", ""]
+        times = ["**failed**", ""]
     else:
-        times = [f"{one:.1f}" if one else "" for one in (course.shown, course.fired, course.told, course.cleared)]
-    shown, fired, told, cleared = times
-    return f"| `{rule.name}` | {what} | {shown} | {fired} | {told} | {who} | {opens} | {cleared} |"
+        times = [f"{one:.1f}" for one in (course.fired or 0.0, course.cleared or 0.0)]
+    return f"| [{rule.name}]({_page(rule)}) | {what} | {who} | {' | '.join(times)} |"
 
 
 def _page(rule: rules.Rule) -> str:

@@ -180,7 +180,7 @@ FAULTS: tuple[Fault[Any], ...] = (
     Fault(
         "TreasuryCounterShort",
         "a disbursement is open and the counter holds 5000",
-        "treasury_balance{$node} < 10000",
+        'treasury_disbursement_backlog{status="draft", $node} == 1',
         _short,
         _fund,
         setup=Setup(("--treasury-balance", "5000")),

@@ -29,8 +29,8 @@ EARLY = 0.5
 
 
 def receivers(rule: Rule) -> frozenset[str]:
-    """Who must hear of the alert."""
-    return BY_NAME.get(rule.name, TOLD[rule.labels["severity"]])
+    """Who must hear of the alert; nobody for a severity that there is not."""
+    return BY_NAME.get(rule.name) or TOLD.get(rule.labels.get("severity", ""), frozenset())
 
 
 @dataclass
@@ -79,16 +79,20 @@ def walk(scene: Scene) -> Course:
         _mend(course, scene)
     except (NotInTime, Refused, Unreachable, OSError, RuntimeError) as error:
         course.problems.append(str(error))
+    if extra := _told(scene.stack, scene.key, "firing").keys() - receivers(scene.rule):
+        course.problems.append(f"told to {', '.join(sorted(extra))} too")
     course.problems += [f"what goes on beside it ended: {flow.failed}" for flow in lane.flows if flow.failed]
     return course
 
 
 def _break(course: Course, scene: Scene) -> None:
     stack, watch, key, patience = scene.stack, scene.watch, scene.key, scene.patience
+    shows = scene.fault.shows.replace("$node", f'instance="{scene.lane.instance}"')
+    wait_until(f"nothing of it in {shows} before", lambda: not stack.query(shows), patience, 0.3)
     broken = time.monotonic()
     scene.fault.inject(scene.lane, scene.made)
-    shows = scene.fault.shows.replace("$node", f'instance="{scene.lane.instance}"')
-    course.shown = wait_until(f"the metric, {shows}", lambda: stack.query(shows), patience, 0.3)
+    wait_until(f"the metric, {shows}", lambda: stack.query(shows), patience, 0.3)
+    course.shown = time.monotonic() - broken
     wait_until(f"{course.alert} firing in Prometheus", lambda: key in watch.fired(), patience, 0.1)
     course.fired = watch.fired()[key].first - broken
     shortest = squeeze.squeezed(squeeze.seconds(scene.rule.waits or "0s"))
@@ -99,9 +103,6 @@ def _break(course: Course, scene: Scene) -> None:
     wait_until(what, lambda: expected <= _told(stack, key, "firing").keys(), patience, 0.1)
     told = _told(stack, key, "firing")
     course.told = max(message.at for name, message in told.items() if name in expected) - broken
-    course.receivers = sorted(told)
-    if extra := told.keys() - expected:
-        course.problems.append(f"told to {', '.join(sorted(extra))} too")
     _read(course, scene, told)
     if missing := scene.fault.mock - _struck(scene):
         course.problems.append(f"the mock node shows no fault {', '.join(sorted(missing))}")
@@ -113,6 +114,7 @@ def _mend(course: Course, scene: Scene) -> None:
     scene.fault.mend(scene.lane, scene.made)
     what = f"{course.alert} gone in Prometheus"
     wait_until(what, lambda: watch.looked > mended and not watch.firing(key), patience, 0.1)
+    course.receivers = sorted(_told(stack, key, "firing"))
     told = frozenset(course.receivers)
     what = f"{course.alert} told as resolved"
     wait_until(what, lambda: told <= _told(stack, key, "resolved").keys(), patience, 0.1)
@@ -141,7 +143,7 @@ def _read(course: Course, scene: Scene, told: dict[str, Message]) -> None:
     except ValueError as error:
         course.problems.append(str(error))
     for receiver in sorted(told):
-        for kind in scene.stack.pager.texts[receiver]:
+        for kind in scene.stack.pager.texts.get(receiver, ()):
             what = f"{kind} told by {receiver} of {course.alert}"
             try:
                 wait_until(what, partial(_texts, scene, kind, receiver, alert), scene.patience)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from handbook import facts
+from handbook import refusals
 from handbook.macros import MacroError, cell
 from handbook.node import faults
 from handbook.node.control import METHODS
@@ -100,7 +100,7 @@ def _kind(schema: dict[str, Any], known: dict[str, Any]) -> str:
 
 def _refusals(name: str) -> str:
     rows = ["| refused with -32602 | because |", "|---|---|"]
-    for refusal in facts.load("control.yml")[name]:
+    for refusal in refusals.load().get(name, ()):
         params = json.dumps(refusal["params"])
         before = [f"`{step['method']} {json.dumps(step['params'])}`" for step in refusal.get("before", ())]
         after = f", after {' and '.join(before)}" if before else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from handbook import errors, reference
 from handbook.macros import cell
@@ -24,12 +24,29 @@ def error_sections() -> str:
         if len(found) == 1:
             parts.append(f"## {code} `{found[0].message}` {{ #error{code} }}\n\n{_entry(found[0])}")
             continue
+        if len({errors.advice(one.code, one.message) for one in found}) == 1:
+            parts.append(_alike(found))
+            continue
         parts.append(f"## {code} {{ #error{code} }}\n\n{len(found)} messages have this code.\n")
         parts += [
             f'### `{one.message}` {{ #error{code}-{_slug(one)} data-toc-label="{_label(one)}" }}\n\n{_entry(one)}'
             for one in found
         ]
     return "\n".join(parts)
+
+
+def _alike(found: list[errors.Declared]) -> str:
+    """One section for messages that mean the same; its heading is what they end with."""
+    code, words = found[0].code, [one.message.split()[::-1] for one in found]
+    ending = " ".join(_common(words)[::-1])
+    advice = errors.advice(code, found[0].message)
+    listed = "\n".join(f"- `{one.message}`: {_call(one, method)}" for one in found for method in one.methods)
+    return f"## {code} `{ending}` {{ #error{code} }}\n\n{advice.meaning}\n\n**Do**: {advice.do}\n\n{listed}\n"
+
+
+def _common(lists: list[list[str]]) -> list[str]:
+    """What all of them begin with."""
+    return [one[0] for one in takewhile(lambda same: len(set(same)) == 1, zip(*lists, strict=False))]
 
 
 def any_call_errors() -> str:
@@ -78,9 +95,9 @@ def _call(one: errors.Declared, method: str) -> str:
     link = _link(method)
     case = errors.causes(one.code, one.message, method)
     if case is None:
-        return f"{link}: {one.uncaused}"
+        return f"{link}: {one.uncaused.get(method, '')}"
     return f"{link}: [{cell(case.name)}]({page_of(method)}#{case_anchor(case)})"
 
 
 def _anywhere(one: errors.Declared) -> str:
-    return f"any call: {one.uncaused}" if one.uncaused else "[any call](rpc-transport.md#envelope)"
+    return f"any call: {one.uncaused['']}" if "" in one.uncaused else "[any call](rpc-transport.md#envelope)"

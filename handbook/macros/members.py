@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,14 @@ SHAPES = {
     "disbursement-status": "TREASURY_RPC_ENDPOINTS.md#status",
 }
 """Schemas that a page describes, and where: their members are not listed again."""
+UNITS = {
+    "in BLOCK units": "BLOCK",
+    "in kWh": "kWh",
+    "Unix seconds": "Unix seconds",
+    "an epoch number": "epoch",
+    "block height": "block height",
+}
+"""Words at one end of a description that name the unit, where the schema has no `x-unit`."""
 ALTERNATIVES = 2
 """A choice between more schemas than this is not listed member by member."""
 
@@ -42,14 +51,15 @@ def rows(name: str, schema: dict[str, Any], required: bool = False) -> Iterator[
     options = [one for one in _options(schema) if one.get("type") != "null"]
     inside = options[0] if len(options) == 1 else said
     if name:
+        unit, meaning = _parted(said)
         yield Row(
             name=name,
             type=_type(schema),
             required=required,
             default=f"`{as_json(said['default'])}`" if "default" in said else "",
             limits=_limits(said),
-            unit=str(said.get("x-unit", "")),
-            meaning=cell(said.get("description", "")),
+            unit=unit,
+            meaning=cell(meaning),
         )
     if shape in SHAPES or len(options) > ALTERNATIVES:
         return
@@ -113,6 +123,19 @@ def _called(kind: str, schema: dict[str, Any]) -> str:
         item = schema.get("items", {})
         return f"list of {_type(item)}" if item else "list"
     return kind
+
+
+def _parted(schema: dict[str, Any]) -> tuple[str, str]:
+    """Unit and meaning, which a description may hold both: `In kWh`, `When it was queued, Unix seconds`."""
+    said = str(schema.get("description", ""))
+    if "x-unit" in schema:
+        return str(schema["x-unit"]), said
+    for phrase, unit in UNITS.items():
+        found = re.fullmatch(rf"(?:{phrase}(?:[;,] (?P<after>.+))?|(?P<before>.+), {phrase})", said, re.IGNORECASE)
+        if found:
+            rest = found["after"] or found["before"] or ""
+            return unit, rest[:1].upper() + rest[1:]
+    return "", said
 
 
 def _limits(schema: dict[str, Any]) -> str:

@@ -23,6 +23,8 @@ ROLES = {
     "energy_admin": "energy admin token, if any is set",
     "loopback": "from the node's own machine",
 }
+LONG = 16
+"""More members of a result than this are folded away."""
 ALIAS = "alias"
 """A case with this word in its name is about a name that only the mock has; no page shows it."""
 
@@ -103,7 +105,10 @@ def _result(method: dict[str, Any]) -> str:
     if not told:
         return f"**Result**: {said} ({link})"
     rows = [(f"`{row.name}`", row.type, row.unit, _joined(row.meaning, row.limits)) for row in told]
-    return f"**Result** ({link}): {said}\n\n" + _table(("Member", "Type", "Unit", "Meaning"), rows)
+    table = _table(("Member", "Type", "Unit", "Meaning"), rows)
+    if len(rows) > LONG:
+        table = f'??? info "{len(rows)} members"\n\n{calls.indented(table)}'
+    return f"**Result** ({link}): {said}\n\n{table}"
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

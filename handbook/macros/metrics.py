@@ -137,8 +137,8 @@ def _used(used: tuple[Use, ...], titles: dict[str, str], alerts: dict[str, Rule]
 
 
 def _name(use: Use, titles: dict[str, str], alerts: dict[str, Rule]) -> str:
-    if use.kind == "alert" and alerts[use.name].slug:
-        return f"[`{use.name}`](../runbooks/{alerts[use.name].slug}.md)"
+    if use.kind == "alert" and (runbook := facts.ROOT / "runbooks" / f"{alerts[use.name].slug}.md").is_file():
+        return f"[`{use.name}`](../runbooks/{runbook.name})"
     if use.kind == "panel":
         return f"{use.name} {titles[use.name]}"
     if use.kind == "page":

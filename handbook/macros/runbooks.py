@@ -10,9 +10,9 @@ def runbook_table() -> str:
     books = {book.slug: book for book in runbook.all_runbooks()}
     alerts = [rule for rule in rules.load_rules(facts.ROOT / "monitoring" / "alert_rules.yml") if rule.alert]
     rows = ["| alert | severity | runbook | blast radius |", "|---|---|---|---|"]
-    for rule in sorted(alerts, key=lambda rule: rules.SEVERITIES.index(rule.labels["severity"])):
+    for rule in sorted(alerts, key=lambda rule: rules.rank(rule.labels.get("severity"))):
         book = books.get(rule.slug)  # `handbook check` names one that is missing
         link = f"[{book.title}]({book.page.file.name}{rule.fragment})" if book else "none"
         radius = book.meta["blast_radius"] if book else ""
-        rows.append(f"| `{rule.name}` | {rule.labels['severity']} | {link} | {radius} |")
+        rows.append(f"| `{rule.name}` | {rule.labels.get('severity', 'none')} | {link} | {radius} |")
     return "\n".join(rows)

@@ -14,10 +14,10 @@ Bytes come in at the top, and every module imports only from the ones below it:
     salvage     what can still be read of a damaged log
     batch       answers that wait for the commit of the changes they rest on
     desk        one JSON-RPC call from bytes to answer, and into the journal
+    injection   faults of the wire at one call: instead of what, and how it leaves
     wire        HTTP/1.1 connections: what is kept open, what waits, in which order it leaves
     parser      requests out of bytes: what the node drops and refuses
     methods     the method table
-    envelope    the JSON-RPC envelope: bytes to a call, an outcome to bytes
     treasury    the eight gov.treasury.* methods
     governance  proposals to change parameters, which never take effect
     energy      the methods that trade on the energy market
@@ -26,8 +26,8 @@ Bytes come in at the top, and every module imports only from the ones below it:
     provider_keys  config.reload: its providers' keys
     energy_params  the params of all these
     liveness    the methods that tell whether a node is alive
-    lenient     params of which the ones that do not fit count as absent
     node        the one node: state, log, clock, everything the methods act on
+    dying       how a fault ends the process
     miner       how chain time passes
     executor    the treasury executor: lease, tick, crash points
     records     stored disbursements, as the store gives them back
@@ -40,7 +40,6 @@ Bytes come in at the top, and every module imports only from the ones below it:
     exposition  the metrics, as Prometheus text
     series      the series of one metric, bounded
     families    the table of metrics, as snippets/metrics.yml has it
-    injection   faults of the wire at one call: instead of what, and how it leaves
     torn        a torn write, as a power cut leaves it
     journal     the calls that were made, bounded
     faults      what an operator may break on purpose
@@ -48,19 +47,22 @@ Bytes come in at the top, and every module imports only from the ones below it:
     lifecycle   what a call or a tick may do to a disbursement: state and arguments to events
     market      the rules of the energy market: state and arguments to events
     readings    signed meter readings: digest, hash, verification
+    lenient     params of which the ones that do not fit count as absent
+    envelope    the JSON-RPC envelope: bytes to a call, an outcome to bytes
     chain       the local chain: admission of payments, mining
     snapshots   states kept aside, and states from outside
     log         the event log in SQLite: append, checkpoint, put away
     replay      what its file says when it is read back
     library     pages of shelves, in the log's file
+    apply       how an event changes the state
+    state       the one state
     forks       the chain of a node with peers: which branch wins, what becomes of the loser's payments
-    state       the one state, and how an event changes it
     shelf       objects by number, some in memory, some on pages
     market_state  the energy market's part of it
     events      every kind of change there is
     dependencies  ids that a disbursement waits for
     lock        one process for one data directory
-    failure     why a node would not start, and errors that a caller sees
     config      flags and environment
     deviations  what --build switches on
+    failure     why a node would not start, and errors that a caller sees
 """

@@ -9,11 +9,12 @@ afresh.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from typing import Protocol
 
-from handbook.node import injection
+from handbook.node import dying, injection
 from handbook.node.desk import Answer
-from handbook.node.failure import CommitFailed
+from handbook.node.failure import CommitFailed, LogLost
 from handbook.node.node import Node
 from handbook.node.parser import Request
 from handbook.node.wire import Connection
@@ -61,9 +62,13 @@ class Batch:
         self._scheduled = False
         waiting, self._waiting, self._bytes = self._waiting, [], 0
         try:
-            self._node.commit()
-        except CommitFailed as failure:
-            self._node.rebuild()
+            failure = self._commit()
+        except LogLost as lost:
+            dying.give_up(lost)
+        except Exception as defect:
+            traceback.print_exc()
+            dying.give_up(LogLost(f"{type(defect).__name__} at a commit: nobody knows what of it is stored"))
+        if failure:
             for source, connection, request, answer in waiting:
                 if request is not None:
                     wrote = answer.entry is not None and answer.entry.changed
@@ -74,6 +79,15 @@ class Batch:
             return
         for _, connection, _, answer in waiting:
             deliver(connection, answer)
+
+    def _commit(self) -> CommitFailed | None:
+        """Why nothing was stored; the state then is what it was before."""
+        try:
+            self._node.commit()
+        except CommitFailed as failure:
+            self._node.rebuild()
+            return failure
+        return None
 
 
 def deliver(connection: Connection, answer: Answer) -> None:

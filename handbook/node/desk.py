@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from handbook.node import envelope, injection
-from handbook.node.failure import Dropped, RpcError
+from handbook.node import dying, envelope, injection
+from handbook.node.failure import Dropped, LogLost, RpcError
 from handbook.node.faults import Fault
 from handbook.node.gate import Caller
 from handbook.node.injection import Delivery, Plan
@@ -79,6 +79,8 @@ class Desk:
             answer.data = json_reply(envelope.error(call.id, error.code, str(error)), close)
         except Dropped as dropped:
             _failed(entry, None, None, str(dropped))
+        except LogLost as lost:
+            dying.give_up(lost)
         if entry is not None and node.pending > before:
             entry.changed = True
             node.journal.writes += 1

@@ -46,6 +46,10 @@ class Unreadable(RpcError):
         super().__init__(-32092, "treasury storage error", why)
 
 
+class LogLost(Exception):
+    """What is stored is not what this process stored: it ends rather than acknowledge what nobody will find again."""
+
+
 def storage_error(reason: str) -> RpcError:
     return RpcError(-32092, "treasury storage error", reason)
 

@@ -27,7 +27,7 @@ def kept(node: Node, params: dict[str, Any]) -> dict[str, Any]:
     """Lists the snapshots, oldest first; `drop` forgets one before."""
     if "drop" in params:
         _stored(node, lambda: snapshots.drop(node.log, params["drop"]))
-    return {"snapshots": snapshots.shown(node.log)}
+    return {"snapshots": _stored(node, lambda: snapshots.shown(node.log))}
 
 
 def dump(node: Node, params: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ carries a CRC-32.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from zlib import crc32
 
 from handbook.node import events as ev
 from handbook.node import library
-from handbook.node.failure import CommitFailed
+from handbook.node.failure import CommitFailed, LogLost, StartFailure
 from handbook.node.library import Library
 from handbook.node.replay import create, damaged, lend, load
 from handbook.node.state import State, encode_state, marks
@@ -35,6 +36,36 @@ CREATE TABLE IF NOT EXISTS snapshot (
 """
 
 
+class _Files:
+    """The log's two files, which nobody else may move or cut while it is open. SQLite would not notice."""
+
+    def __init__(self, path: Path) -> None:
+        self._seen = {one: _looked_up(one) for one in (str(path), f"{path}-wal")}
+
+    def shrunk(self) -> bool:
+        """Whether one is shorter than before. Raises LogLost unless both are the files that they were."""
+        shorter = False
+        for path, (inode, size) in self._seen.items():
+            now = self._seen[path] = _looked_up(path)
+            if now[0] != inode:
+                raise _lost(path, "another file is in its place")
+            shorter |= now[1] < size
+        return shorter
+
+
+def _looked_up(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise _lost(path, f"{error.strerror}") from None
+    return found.st_ino, found.st_size
+
+
+def _lost(path: str, why: str) -> LogLost:
+    hint = "stop the node before its data directory is moved, restored or deleted"
+    return LogLost(f"{path}: {why}: expected the log that this node has written so far (hint: {hint})")
+
+
 class EventLog:
     """Open log of a data directory. `seq` is the last stored event's number; the first is 1."""
 
@@ -46,6 +77,7 @@ class EventLog:
             create(path)
         self.seq, self._checkpointed, self.state = load(path)
         self.db = self._open()
+        self._files = _Files(path)
         self.library = Library(self.db)
         self.adopt(self.state)
         self._oldest, self._kept_from = self._bounds()
@@ -65,7 +97,8 @@ class EventLog:
         return state
 
     def append(self, bodies: list[bytes], state: State) -> None:
-        """Commits the events; `state` is what they lead to. Raises CommitFailed when nothing was stored."""
+        """Commits the events; `state` is what they lead to. Raises CommitFailed when nothing was stored, LogLost."""
+        self.check()
         rows = [(self.seq + n, body.decode(), crc32(body)) for n, body in enumerate(bodies, 1)]
         last = self.seq + len(rows)
         db = self.db
@@ -93,6 +126,16 @@ class EventLog:
             upto = min(self._oldest + most, self._kept_from)
             self.db.execute("DELETE FROM event WHERE seq < ?", (upto,))
             self._oldest = upto
+
+    def check(self) -> None:
+        """Raises LogLost. A file that became shorter may have been tidied up: then all events are still there."""
+        if self._files.shrunk():
+            try:
+                stored = load(self.path)[0]
+            except StartFailure as failure:
+                raise LogLost(str(failure)) from None
+            if stored != self.seq:
+                raise _lost(str(self.path), f"it was cut off behind event {stored}")
 
     def _put_away(self, state: State, most: int) -> None:
         self._replaced += state.records.put_away(self.library.write, marks, most)
@@ -131,8 +174,9 @@ class EventLog:
     def jump(self, event: ev.Reverted | ev.Loaded, state: State, bring: Callable[[], None] = lambda: None) -> None:
         """Commits the event and a checkpoint of the state that follows it, with the pages that `bring` adds first.
 
-        Raises CommitFailed, and what `bring` raises; then nothing has changed.
+        Raises CommitFailed, LogLost, and what `bring` raises; then nothing has changed.
         """
+        self.check()
         body, seq = ev.encode(event), self.seq + 1
         try:
             self.db.execute("BEGIN IMMEDIATE")
@@ -151,6 +195,7 @@ class EventLog:
 
     def start_over(self) -> State:
         """Forgets everything. The next event is number 1. Raises CommitFailed."""
+        self.check()
         tables = ("event", "checkpoint", "snapshot", "page")
         try:
             self.db.execute("BEGIN IMMEDIATE")

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import time
 from collections.abc import Callable
 
 import msgspec
 
-from handbook.node import counting, settings
+from handbook.node import counting, dying, settings
 from handbook.node import events as ev
+from handbook.node.apply import apply
 from handbook.node.config import Config
 from handbook.node.contract import Contract
 from handbook.node.deviations import BUILDS
 from handbook.node.executor import Executor
 from handbook.node.exposition import Metrics
-from handbook.node.failure import CommitFailed, StartFailure
-from handbook.node.faults import STORAGE, Fault, Faults
+from handbook.node.failure import CommitFailed, LogLost, StartFailure
+from handbook.node.faults import Fault, Faults
 from handbook.node.gate import Gate
 from handbook.node.journal import Journal
 from handbook.node.limiter import Limiter
@@ -29,8 +29,7 @@ from handbook.node.lock import lock
 from handbook.node.log import EventLog
 from handbook.node.miner import Miner
 from handbook.node.peers import Peers
-from handbook.node.state import Bucket, State, apply
-from handbook.node.torn import tear
+from handbook.node.state import Bucket, State
 
 REHEARSAL_IDENTITY = "node-a"
 """Lease holder of an executor that the control listener starts: the node's own default holds a process id."""
@@ -59,10 +58,10 @@ class Node:
             self._lock.close()
             raise
         self.state = self.log.state
-        if "torn_refused" in self.deviations and self.state.crashed == "torn_log_line":
+        if "torn_refused" in self.deviations and self.state.crashed == dying.TORN:
             self.log.db.close()
             self._lock.close()
-            raise _torn(config)
+            raise dying.refused(config)
         self.boot_id = secrets.token_hex(8)
         self.metrics = Metrics(self.deviations)
         self.journal = Journal()
@@ -78,28 +77,28 @@ class Node:
         self.miner = Miner(self)
         self.on_change: Callable[[], None] = lambda: None
         """Called when the first uncommitted event appears."""
-        self._pending: list[ev.Event] = []
+        self.uncommitted: list[ev.Event] = []
         self._begin(config.treasury_balance if not self.log.seq else None, config.clock)
         if "market_lost" in self.deviations and self.state.energy.keys:
             self.record(ev.MarketLost())
-        self._confess()
+        dying.confess(self)
         self.commit()
         if config.treasury_executor:
             self.start_executor("timer")
 
     @property
     def dirty(self) -> bool:
-        return bool(self._pending)
+        return bool(self.uncommitted)
 
     @property
     def pending(self) -> int:
         """Events that are not committed yet."""
-        return len(self._pending)
+        return len(self.uncommitted)
 
     @property
     def submits_waiting(self) -> bool:
         """Whether a submission is in the batch that is not committed yet."""
-        return any(type(event) is ev.Submitted for event in self._pending)
+        return any(type(event) is ev.Submitted for event in self.uncommitted)
 
     def now(self) -> int:
         """The node's clock in Unix seconds, off by what `clock_skew` says: for times that a call stamps or judges."""
@@ -142,26 +141,26 @@ class Node:
             self.faults.struck.append(kind)
 
     def record(self, *events: ev.Event) -> None:
-        if not self._pending:
+        if not self.uncommitted:
             self.on_change()
         for event in events:
             apply(self.state, event)
-        self._pending += events
+        self.uncommitted += events
         if self.state.mempool and (more := self.miner.due()):
             self.record(*more)
 
     def commit(self) -> None:
-        """Stores what was recorded. Raises CommitFailed; then `rebuild` is the only way on."""
-        events = self._pending
+        """Stores what was recorded. Raises CommitFailed; then `rebuild` is the only way on. Raises LogLost."""
+        events = self.uncommitted
         if not events:
             return
         if self.faults.standing:
-            self._break_commit()
-            events = self._pending
+            dying.at_commit(self)
+            events = self.uncommitted
         self.log.append([ev.encode(event) for event in events], self.state)
-        self._pending = []
+        self.uncommitted = []
         if self.state.crashed:
-            self._die()
+            dying.die(self)
         if self.executor:
             self.executor.unstored = False
         counting.count(self.metrics, self.state, events)
@@ -169,50 +168,15 @@ class Node:
 
     def crash(self, fault: str) -> None:
         """Stores what was recorded, and that the process dies of `fault`; then dies as `kill -9` would."""
-        if any(standing.fault == "disk_full" for standing in self.faults.standing):
-            self._die()
-        self.record(ev.Crashed(fault))
-        self.log.append([ev.encode(event) for event in self._pending], self.state)
-        self._die()
-
-    def _die(self) -> None:
-        if self.state.crashed == "torn_log_line":
-            tear(self.log.path.with_name(f"{self.log.path.name}-wal"))
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def _break_commit(self) -> None:
-        """Raises CommitFailed, or makes this commit the last thing that the process does."""
-        for kind in STORAGE:
-            if self.strike(kind):
-                self.faults.claim()
-                why = "database or disk is full" if kind == "disk_full" else f"fault: {kind}"
-                raise CommitFailed(why, kind)
-        if self.strike("crash_before_commit"):
-            self._pending = []
-            self.state = self.log.reload()
-            self.crash("crash_before_commit")
-        elif self.strike("crash_after_commit"):
-            self.crash("crash_after_commit")
-        elif self.strike("torn_log_line"):
-            events, self._pending = self._pending, []
-            self.log.keep_wal()
-            self.log.append([ev.encode(ev.Crashed("torn_log_line"))], self.log.reload())
-            self.log.append([ev.encode(event) for event in events], self.state)
-            self.state.crashed = "torn_log_line"
-            self._die()
-
-    def _confess(self) -> None:
-        """What killed the process before, into metric and journal: both forgot."""
-        if fault := self.state.crashed:
-            self.metrics.faults.add(fault)
-            entry = self.journal.add(self.clock(), "process", None, b"")
-            entry.ok, entry.message, entry.faults = False, "killed by a fault", (fault,)
-            self.record(ev.Crashed(""))
+        dying.crash(self, fault)
 
     def rebuild(self) -> None:
-        """Forgets what was not committed: the state is what the log says."""
-        self._pending = []
-        self.state = self.log.reload()
+        """Forgets what was not committed: the state is what the log says. Raises LogLost if it cannot be read."""
+        self.uncommitted = []
+        try:
+            self.state = self.log.reload()
+        except StartFailure as failure:
+            raise LogLost(str(failure)) from None
         self.miner.follow()
         if self.executor and self.executor.unstored:
             self.executor.end("treasury storage error")
@@ -254,8 +218,12 @@ class Node:
 
     def reset(self, balance: int, clock: int | None, height: int, executor: str) -> None:
         """A fresh node in the same process; the boot id stays. Raises CommitFailed."""
-        self._pending = []
-        self.state = self.log.start_over()
+        try:
+            self.state = self.log.start_over()
+        except CommitFailed:
+            self.rebuild()
+            raise
+        self.uncommitted = []
         self.stop_executor()
         self.poisoned = False
         self.faults = Faults()
@@ -305,11 +273,3 @@ class Node:
             self.record(ev.ClockSet(clock, 0))
         if balance:
             self.record(ev.BalanceMoved("Accrual", balance, None, self.now()))
-
-
-def _torn(config: Config) -> StartFailure:
-    """As build 0ecc756a says it, which has no repair."""
-    hint = "start it once without --build: the contract drops the unfinished write"
-    return StartFailure(
-        f"open db: {config.data_dir}: invalid wal record: unexpected end of input", "expected a whole last line", hint
-    )

@@ -15,9 +15,10 @@ import msgspec
 
 from handbook.node import events as ev
 from handbook.node import library
+from handbook.node.apply import apply
 from handbook.node.failure import StartFailure, Unreadable
 from handbook.node.library import Library
-from handbook.node.state import State, apply, decode_state
+from handbook.node.state import State, decode_state
 
 APPLICATION_ID = 0x54426D6E  # "TBmn"
 FORMAT = 1

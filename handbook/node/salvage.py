@@ -20,12 +20,13 @@ from zlib import crc32
 import msgspec
 
 from handbook.node import events as ev
+from handbook.node.apply import apply
 from handbook.node.failure import StartFailure
 from handbook.node.library import rows_of
 from handbook.node.lock import lock
 from handbook.node.log import EventLog
 from handbook.node.replay import create, load
-from handbook.node.state import State, apply, decode_state, encode_state
+from handbook.node.state import State, decode_state, encode_state
 
 NAME = "node.sqlite"
 APART = "events-behind-the-gap.jsonl"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from zlib import crc32
@@ -25,6 +26,7 @@ LIMIT = 100
 """Snapshots that are kept at a time; each holds what the state has in memory, 1 MB or so with 1024 records."""
 KIND = "the-block mock node state"
 DUMP_FORMAT = 1
+LONGEST_HEADER = 1000
 
 
 class Unusable(Exception):
@@ -45,31 +47,40 @@ class Header(msgspec.Struct):
     pages: int = 0
 
 
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """SQLite's refusals as CommitFailed."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise CommitFailed(str(error)) from error
+
+
 def take(log: EventLog, state: State, at: int) -> dict[str, Any]:
     """Stores a snapshot of what is committed. Raises CommitFailed, Unusable."""
-    kept = len(shown(log))
-    if kept >= LIMIT:
+    log.check()
+    if len(shown(log)) >= LIMIT:
         raise Unusable(f'{LIMIT} snapshots are kept already (hint: mock.snapshots {{"drop": ID}} makes room)')
     blob = encode_state(state)
-    try:
+    with _refusing():
         row = log.db.execute(
             "INSERT INTO snapshot (at, seq, state, crc) VALUES (?, ?, ?, ?)", (at, log.seq, blob, crc32(blob))
         )
-    except sqlite3.Error as error:
-        raise CommitFailed(str(error)) from error
     return {"at": at, "events": log.seq, "id": row.lastrowid}
 
 
 def shown(log: EventLog) -> list[dict[str, Any]]:
-    """Oldest first."""
-    rows = log.db.execute("SELECT id, at, seq FROM snapshot ORDER BY id")
+    """Oldest first. Raises CommitFailed."""
+    with _refusing():
+        rows = log.db.execute("SELECT id, at, seq FROM snapshot ORDER BY id").fetchall()
     return [{"at": at, "events": seq, "id": id_} for id_, at, seq in rows]
 
 
 def drop(log: EventLog, id_: int) -> None:
-    """Raises Unusable for an id that is not kept."""
+    """Raises CommitFailed, Unusable for an id that is not kept."""
     _blob(log, id_)
-    log.db.execute("DELETE FROM snapshot WHERE id = ?", (id_,))
+    with _refusing():
+        log.db.execute("DELETE FROM snapshot WHERE id = ?", (id_,))
 
 
 def revert(log: EventLog, id_: int) -> State:
@@ -84,7 +95,7 @@ def dump(log: EventLog, state: State, path: Path, at: int) -> Header:
     numbers: dict[int, int] = {}
     blob = encode_state(_renumbered(state, lambda row: numbers.setdefault(row, len(numbers) + 1)))
     header = Header(KIND, DUMP_FORMAT, at, crc32(blob), len(blob), len(numbers))
-    scratch = path.with_name(f"{path.name}.{os.getpid()}")
+    scratch = path.parent / f".dump.{os.getpid()}"
     try:
         if path.exists():
             raise Unusable(f"{path} is there already (hint: choose another name, nothing is overwritten)")
@@ -95,17 +106,20 @@ def dump(log: EventLog, state: State, path: Path, at: int) -> Header:
                 file.write(b"%08x %b\n" % (crc32(page), page))
         os.replace(scratch, path)
     except Unreadable as error:
-        scratch.unlink(missing_ok=True)
         raise Unusable(f"{log.path}: {error.reason} (expected every page to be readable)") from None
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise Unusable(f"{path}: {error.strerror} (expected a file that can be written)") from None
+    finally:
+        with suppress(OSError):
+            scratch.unlink()
     return header
 
 
 def load(log: EventLog, path: Path) -> State:
     """The state of a dump, committed. Raises CommitFailed, Unusable."""
     try:
+        if path.exists() and not path.is_file():
+            raise Unusable(f"{path}: not a file (expected one that mock.dump wrote)")
         with path.open("rb") as file:
             header, state = _head(path, file)
             rows: dict[int, int] = {}
@@ -126,8 +140,8 @@ def load(log: EventLog, path: Path) -> State:
 
 def _head(path: Path, file: BinaryIO) -> tuple[Header, State]:
     try:
-        header = msgspec.json.decode(file.readline(), type=Header)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        header = msgspec.json.decode(file.readline(LONGEST_HEADER), type=Header)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unusable(f"{path}:1: not a dump (expected a file that mock.dump wrote)") from None
     if header.kind != KIND or header.format != DUMP_FORMAT:
         raise Unusable(f"{path}:1: {header.kind}, format {header.format} (expected {KIND}, format {DUMP_FORMAT})")
@@ -137,7 +151,7 @@ def _head(path: Path, file: BinaryIO) -> tuple[Header, State]:
     file.readline()
     try:
         return header, decode_state(blob)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Unusable(f"{path}:2: {error} (expected the state of a mock node of this version)") from None
 
 
@@ -145,7 +159,10 @@ def _page(path: Path, number: int, line: bytes) -> list[Any]:
     crc, _, page = line.removesuffix(b"\n").partition(b" ")
     if crc != b"%08x" % crc32(page):
         raise Unusable(f"{path}:{number + 2}: cut off or changed (expected a page with its checksum)")
-    return msgspec.json.decode(page, type=list[Any])
+    try:
+        return msgspec.json.decode(page, type=list[Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Unusable(f"{path}:{number + 2}: no page (expected a list of objects)") from None
 
 
 def _renumbered(state: State, new: Callable[[int], int]) -> State:
@@ -159,7 +176,8 @@ def _renumbered(state: State, new: Callable[[int], int]) -> State:
 
 
 def _blob(log: EventLog, id_: int) -> bytes:
-    row = log.db.execute("SELECT state, crc FROM snapshot WHERE id = ?", (id_,)).fetchone()
+    with _refusing():
+        row = log.db.execute("SELECT state, crc FROM snapshot WHERE id = ?", (id_,)).fetchone()
     if row is None:
         known = ", ".join(str(one["id"]) for one in shown(log)) or "none"
         raise Unusable(f"snapshot {id_} is not kept (kept: {known})")

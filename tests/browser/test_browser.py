@@ -142,6 +142,7 @@ def test_search_finds_identifiers_by_their_parts(browser: Browser, origin: str, 
     opened.keyboard.press("/")
     opened.keyboard.type(typed)
     opened.wait_for_selector(".md-search-result__item a")
+    opened.wait_for_timeout(1000)  # the list may still be that of the letters before
     links = opened.eval_on_selector_all(".md-search-result__item a", "all => all.slice(0, 12).map(a => a.href)")
     opened.context.close()
     assert any(page in link for link in links), links
