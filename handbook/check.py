@@ -46,8 +46,8 @@ RULES = [MONITORING / "prometheus_recording_rules.yml", MONITORING / "alert_rule
 DASHBOARDS = [MONITORING / "grafana_treasury_dashboard.json", MONITORING / "grafana_energy_dashboard.json"]
 
 
-FACTS = ("deviations", "retired", "names", "claims")
-"""Each in `snippets/`, with the schema of its name."""
+FACTS = ("deviations", "retired", "names", "claims", "metric_exceptions", "thresholds", "panels")
+"""Each in `snippets/`, with the schema of its name, in which words are joined by hyphens."""
 
 
 @dataclass
@@ -79,7 +79,8 @@ def _facts(checked: Checked) -> None:
     for name in FACTS:
         file = facts.SNIPPETS / f"{name}.yml"
         read = document.read(file)
-        for error in sorted(examples.validator(name).iter_errors(read.data), key=lambda one: list(map(str, one.path))):
+        validator = examples.validator(name.replace("_", "-"))
+        for error in sorted(validator.iter_errors(read.data), key=lambda one: list(map(str, one.path))):
             where = read.where(*error.absolute_path)
             raise document.Unreadable(Problem(where, f"{error.json_path}: {error.message[:200]}"))
     checked.problems += map(str, claims.check())

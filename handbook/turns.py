@@ -7,13 +7,15 @@ not passed by forever.
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from handbook import facts
 
-PLACE = facts.ROOT / "build"
+PLACE = Path(os.environ.get("HANDBOOK_TURNS") or facts.ROOT / "build")
+"""Processes that share it take turns. Another for a run inside a run, which would wait for itself."""
 
 
 @contextmanager

@@ -93,4 +93,4 @@ def test_every_macro_is_there() -> None:
 def test_an_alert_without_a_severity_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     alert = SimpleNamespace(alert=True, name="Odd", slug="odd", labels={"severity": "page"})
     monkeypatch.setattr(rules, "load_rules", lambda *files: [alert])
-    assert macros.draw("runbook_table()").count("\n") == 1, "`handbook check` names it, and the site is not built"
+    assert macros.draw("runbook_table()").endswith("\n| `Odd` | page | none |  |")  # `handbook check` names both

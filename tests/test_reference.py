@@ -161,7 +161,7 @@ OFFICIAL = {
 
 
 def official(package: str, directory: Path) -> dict[str, Any]:
-    """The schema in the package's file, be it JSON or a module that exports it. Asks the registry that npm is set up for."""
+    """The schema in a file of the package, JSON or a module that exports it. Asks the registry npm is set up for."""
     packed = subprocess.run(
         ["npm", "pack", "--silent", package], cwd=directory, capture_output=True, text=True, timeout=120, check=True
     )

@@ -42,7 +42,7 @@ def overlaps(directory: Path, alone: str) -> int:
             "-q",
             str(directory),
         ],
-        env={**os.environ, "NOTES": str(directory / "notes")},
+        env={**os.environ, "NOTES": str(directory / "notes"), "HANDBOOK_TURNS": str(directory)},
         capture_output=True,
         text=True,
         timeout=120,
