@@ -76,9 +76,9 @@ def verify(
     pages: tuple[str, ...], update: bool, node: str | None, allow_writes: bool, report: Path | None, junit: Path | None
 ) -> None:
     """Run the blocks of PAGES, or of all pages, and say which hold."""
-    from handbook import report as reports
+    from handbook.pages import report as reports
+    from handbook.pages.verify import verify as run
     from handbook.target import Addresses
-    from handbook.verify import verify as run
 
     progress = run(
         pages,
@@ -100,7 +100,7 @@ def check(monitoring: bool) -> None:
     """Check pages, runbooks and monitoring as far as that needs no node; says what is missing, with page and line."""
     from handbook.check import check as run
     from handbook.document import Unreadable
-    from handbook.page import PageError
+    from handbook.pages.page import PageError
 
     try:
         checked = run(monitoring)
@@ -134,7 +134,7 @@ def metrics(
     url: str, build: str, executor: bool, strict: bool, budgets: tuple[str, ...], config: Path | None, to: Path | None
 ) -> None:
     """Compare what a node exports with the catalogue, both ways. Status 1: a finding; 2: nothing to compare."""
-    from handbook import metric_command
+    from handbook.monitoring import metric_command
 
     asked = metric_command.Asked(url, build, executor, strict, budgets, config, to)
     sys.exit(metric_command.run(asked))
@@ -161,10 +161,10 @@ def conform(**options: Any) -> None:
     Without --node mock nodes are started. A node that is not a mock is only read, slowly, and keeps its own data: its
     results must fit their schemas, its errors must be those of the cases.
     """
-    from handbook.cases import BadCase
-    from handbook.conform import Unusable
-    from handbook.conform import conform as run
     from handbook.control import Unreachable
+    from handbook.rpc.cases import BadCase
+    from handbook.rpc.conform import Unusable
+    from handbook.rpc.conform import conform as run
 
     try:
         bad = run(**options)
@@ -176,7 +176,7 @@ def conform(**options: Any) -> None:
 @main.command()
 def mutate() -> None:
     """Break each documented member and error of the mock's answers, and say what no case notices."""
-    from handbook import bench, cases, mutations, trial
+    from handbook.rpc import bench, cases, mutations, trial
 
     with bench.OwnNodes() as nodes:
         results = trial.run([case for found in cases.load().values() for case in found], nodes, {})
@@ -259,10 +259,11 @@ def thresholds(
     for_site: bool,
 ) -> None:
     """Hold the thresholds against a window of data: percentiles, and the pages that each number would have sent."""
-    from handbook import pictures, staging_week, tune
-    from handbook.query_api import QueryApi, QueryFailed
+    from handbook import pictures
+    from handbook.monitoring.query_api import QueryApi, QueryFailed
     from handbook.tool import MissingTool
-    from handbook.tuning import Window
+    from handbook.tuning import staging_week, tune
+    from handbook.tuning.tuning import Window
 
     if bool(prometheus) == synthetic:
         raise click.UsageError("give --prometheus URL, or --synthetic")
@@ -301,7 +302,7 @@ def dashboards() -> None:
 def renumber(file: Path, start: int) -> None:
     """Give panels outside the range new ids; ids that are no panels stay."""
     from handbook.document import Unreadable
-    from handbook.renumber import renumber_file
+    from handbook.monitoring.renumber import renumber_file
 
     try:
         moved = renumber_file(file, start)
@@ -318,10 +319,10 @@ def renumber(file: Path, start: int) -> None:
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="default: build/pictures/dashboards")
 def preview(prometheus: str | None, window: str, to: Path | None) -> None:
     """Ask every panel's queries of a Prometheus, say which return nothing, and draw both dashboards."""
-    from handbook import previews
-    from handbook.query_api import QueryApi, QueryFailed
+    from handbook.monitoring import previews
+    from handbook.monitoring.query_api import QueryApi, QueryFailed
     from handbook.tool import MissingTool
-    from handbook.tune import seconds
+    from handbook.tuning.tune import seconds
 
     api = QueryApi(prometheus.rstrip("/")) if prometheus else None
     try:

@@ -8,38 +8,25 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from handbook import (
+from handbook import document, facts
+from handbook.chain.run import check_faults
+from handbook.monitoring import (
     alertmanager,
     catalogue,
-    claims,
-    coverage,
     dashboards,
-    document,
-    errors,
-    examples,
-    facts,
-    links,
-    listed,
-    mentions,
     metric_names,
     metric_uses,
-    names,
     panels,
-    reference,
     rule_tests,
     rules,
-    runbook,
-    schemas,
     scrape_config,
-    sections,
-    steering,
-    thresholds,
-    vocabulary,
 )
-from handbook import page as pages
-from handbook.chain.run import check_faults
 from handbook.node.families import FAMILIES
+from handbook.pages import claims, examples, links, mentions, names, runbook, sections, steering, vocabulary
+from handbook.pages import page as pages
 from handbook.problem import Problem
+from handbook.rpc import coverage, errors, listed, reference, schemas
+from handbook.tuning import thresholds
 
 MONITORING = facts.ROOT / "monitoring"
 RULES = [MONITORING / "prometheus_recording_rules.yml", MONITORING / "alert_rules.yml"]

@@ -10,7 +10,8 @@ import os
 import re
 from pathlib import Path
 
-from handbook import facts, inputs
+from handbook import facts
+from handbook.pages import inputs
 
 HOME = facts.ROOT / "build" / "pictures"
 MARK = "<!-- picture: "

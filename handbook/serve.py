@@ -15,11 +15,12 @@ from types import FrameType
 
 import click
 
-from handbook import facts, report
+from handbook import facts
 from handbook.control import Control
+from handbook.pages import report
+from handbook.pages.verify import Progress, verify
 from handbook.site_server import SiteServer
 from handbook.target import DEFAULT_NODE, MockProcess, Ports
-from handbook.verify import Progress, verify
 
 SITE = facts.ROOT / "build" / "site"
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from handbook import facts
 from handbook.control import Control, Unreachable
+from handbook.monitoring.prometheus import Prometheus
 from handbook.ports import free_port
-from handbook.prometheus import Prometheus
 
 MOCK = "mock node"
 """How the build of every mock begins, as verdicts name it."""

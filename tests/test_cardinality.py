@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from node_process import NO_LIMIT, RECORDINGS, ask, fresh_node, payload, timelocked
 
-from handbook import catalogue, facts, metric_coverage, scrape, scrape_limits, tool
+from handbook import facts, tool
+from handbook.monitoring import catalogue, metric_coverage, scrape, scrape_limits
 from handbook.node import world
 from handbook.node.exposition import render
 from handbook.node.gate import Caller

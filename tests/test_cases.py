@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from handbook import bench, cases, coverage, facts, levels, listed, trial
-from handbook.cases import Case
+from handbook import facts
+from handbook.rpc import bench, cases, coverage, levels, listed, trial
+from handbook.rpc.cases import Case
 
 ALL = [case for found in cases.load().values() for case in found]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from handbook import claims, facts
+from handbook import facts
+from handbook.pages import claims
 
 
 def test_every_claim_leads_to_where_it_is_said_right() -> None:

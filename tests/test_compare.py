@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handbook.compare import difference
+from handbook.pages.compare import difference
 
 
 @pytest.mark.parametrize(

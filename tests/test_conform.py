@@ -14,10 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 from node_process import RECORDINGS
 
-from handbook import bench, cases, examples, facts, listed, recordings, reference, starts, trial
+from handbook import facts
 from handbook.__main__ import LEVELS, STARTS, main
-from handbook.cases import Case
 from handbook.node.deviations import SWITCHES
+from handbook.pages import examples
+from handbook.rpc import bench, cases, listed, recordings, reference, starts, trial
+from handbook.rpc.cases import Case
 from handbook.target import MockProcess, Target, live_node
 
 BUILD = facts.CONTRACT_BUILD
@@ -282,7 +284,7 @@ def test_update_fills_answers_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_command_knows_the_starts_and_the_levels() -> None:
-    from handbook import levels
+    from handbook.rpc import levels
 
     assert tuple(starts.STARTS) == STARTS and levels.LEVELS == LEVELS
 

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from node_process import NodeProcess
 
-from handbook import catalogue, facts
-from handbook.page import read_page
+from handbook import facts
+from handbook.monitoring import catalogue
+from handbook.pages.page import read_page
 
 RECIPE = [block for block in read_page(facts.ROOT / "CONTRIBUTING.md").blocks if block.id.startswith("adding-new-metr")]
 (ENTRY,) = (block.text for block in RECIPE if block.lang == "yaml")

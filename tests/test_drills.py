@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from handbook import facts
-from handbook.page import Block, Page, read_page
+from handbook.pages.page import Block, Page, read_page
 
 CASES = Path(__file__).parent / "cases" / "drills"
 DRILLS = facts.ROOT / "docs" / "CHAOS_TESTING.md"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from handbook import history
-from handbook.history import History
-from handbook.rules import Rule
+from handbook.monitoring.rules import Rule
+from handbook.tuning import history
+from handbook.tuning.history import History
 
 START = 1_767_225_600
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import markdown
 from mkdocs.config import load_config
 
-from handbook import facts, ledger
-from handbook.page import Page, read_page
-from handbook.website import tag_blocks
+from handbook import facts
+from handbook.pages import ledger
+from handbook.pages.page import Page, read_page
+from handbook.pages.website import tag_blocks
 
 
 @functools.cache

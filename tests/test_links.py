@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from handbook import links
-from handbook.page import read_page
+from handbook.pages import links
+from handbook.pages.page import read_page
 
 OTHER = "# Other\n\n## A part { #part }\n"
 
@@ -30,7 +30,7 @@ def test_dead_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "page.md").write_text(f"# Page\n\n## Top {{ #top }}\n\n{text}\n")
     (tmp_path / "other.md").write_text(OTHER)
-    monkeypatch.setattr("handbook.page.facts.ROOT", tmp_path, raising=False)
+    monkeypatch.setattr("handbook.pages.page.facts.ROOT", tmp_path, raising=False)
     pages = [read_page(tmp_path / name) for name in ("page.md", "other.md")]
     problems, followed = links.check(pages, tmp_path)
     assert problems == ([found] if found else [])

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 import pytest
 from test_ledger import draw
 
-from handbook import ledger, links, macros, names, rules
-from handbook.page import Page, PageError, read_page
+from handbook import macros
+from handbook.monitoring import rules
+from handbook.pages import ledger, links, names
+from handbook.pages.page import Page, PageError, read_page
 
 PAGE = """---
 title: Page

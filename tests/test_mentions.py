@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from handbook import facts, mentions, names, vocabulary
-from handbook.mentions import Mention
-from handbook.names import Line
-from handbook.page import read_page
+from handbook import facts
+from handbook.pages import mentions, names, vocabulary
+from handbook.pages.mentions import Mention
+from handbook.pages.names import Line
+from handbook.pages.page import read_page
 
 CASES = Path(__file__).parent / "cases" / "names"
 KNOWN = vocabulary.load()
@@ -83,7 +84,7 @@ def test_no_page_names_what_does_not_exist_and_every_kind_is_looked_at() -> None
 
 def test_a_kind_that_no_page_names_is_a_broken_search() -> None:
     counts = Counter({kind: 1 for kind in vocabulary.KINDS if kind != "port"})
-    assert mentions.idle(counts) == ["handbook/mentions.py: no page names a port: is the search broken?"]
+    assert mentions.idle(counts) == ["handbook/pages/mentions.py: no page names a port: is the search broken?"]
 
 
 @pytest.mark.parametrize("kind", vocabulary.KINDS)

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 from test_site import site  # noqa: F401  # the fixture
 
-from handbook import cases, errors, facts, reference, sections
+from handbook import facts
 from handbook.macros import calls, draw, members
-from handbook.page import Page, read_page
-from handbook.starts import TOKENS, Started
+from handbook.pages import sections
+from handbook.pages.page import Page, read_page
+from handbook.rpc import cases, errors, reference
+from handbook.rpc.starts import TOKENS, Started
 
 SECTION = re.compile(r'<div class="rpc-method" data-effect="(\w+)" data-method="([\w.]+)" data-role="(\w+)">')
 PAGES = (sections.TREASURY, sections.ENERGY, sections.GOVERNANCE)

@@ -14,13 +14,14 @@ import jsonschema
 import pytest
 from node_process import RECORDINGS, NodeProcess, fresh_node, timelocked
 
-from handbook import catalogue, facts, metric_coverage, scrape, scrape_limits
-from handbook.metric_coverage import Coverage, Expected, compare
-from handbook.metric_names import SYSTEMS
-from handbook.metric_report import summary, table
+from handbook import facts
+from handbook.monitoring import catalogue, metric_coverage, scrape, scrape_limits
+from handbook.monitoring.metric_coverage import Coverage, Expected, compare
+from handbook.monitoring.metric_names import SYSTEMS
+from handbook.monitoring.metric_report import summary, table
+from handbook.monitoring.scrape_limits import Limits
 from handbook.node.exposition import render
 from handbook.node.node import Node
-from handbook.scrape_limits import Limits
 
 LISTED = catalogue.load()
 LIMITS = scrape_limits.load()

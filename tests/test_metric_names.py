@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from handbook import facts, metric_names
+from handbook import facts
+from handbook.monitoring import metric_names
 
 TODAY = datetime.date(2026, 11, 25)
 METRIC = {"name": "treasury_queue_wait_seconds", "type": "histogram", "unit": "seconds", "source": "node"}

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from handbook import catalogue, check, dashboards, facts, metric_uses, names, rules
-from handbook.dashboards import Dashboard
+from handbook import check, facts
 from handbook.macros import metrics
-from handbook.metric_uses import Use
+from handbook.monitoring import catalogue, dashboards, metric_uses, rules
+from handbook.monitoring.dashboards import Dashboard
+from handbook.monitoring.metric_uses import Use
+from handbook.monitoring.rules import Rule
 from handbook.node.families import FAMILIES
-from handbook.rules import Rule
+from handbook.pages import names
 
 LISTED = catalogue.load()
 RULES = rules.load_rules(*check.RULES)

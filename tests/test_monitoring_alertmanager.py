@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from handbook import alertmanager, facts, rule_tests, tool
+from handbook import facts, tool
+from handbook.monitoring import alertmanager, rule_tests
 from handbook.problem import Problem
 
 MONITORING = facts.ROOT / "monitoring"

@@ -9,9 +9,10 @@ from pathlib import Path
 import promql_parser
 import pytest
 
-from handbook import catalogue, facts, promql, rules
-from handbook.dashboards import load_dashboard
-from handbook.renumber import panels
+from handbook import facts
+from handbook.monitoring import catalogue, promql, rules
+from handbook.monitoring.dashboards import load_dashboard
+from handbook.monitoring.renumber import panels
 
 MONITORING = facts.ROOT / "monitoring"
 RULES = rules.load_rules(MONITORING / "prometheus_recording_rules.yml", MONITORING / "alert_rules.yml")

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from handbook import catalogue, dashboards, facts, promql, renumber, rules
+from handbook import facts
+from handbook.monitoring import catalogue, dashboards, promql, renumber, rules
 from handbook.problem import Problem
 
 MONITORING = facts.ROOT / "monitoring"

@@ -17,7 +17,7 @@ from handbook.chain.pager import Pager
 from handbook.chain.process import wait_until
 from handbook.chain.recorder import Message
 from handbook.chain.walk import receivers
-from handbook.rules import Rule, load_rules
+from handbook.monitoring.rules import Rule, load_rules
 
 ALERTS = {rule.name: rule for rule in load_rules(MONITORING / "alert_rules.yml") if rule.alert}
 LONG_ENOUGH = 3.0

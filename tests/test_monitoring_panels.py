@@ -11,12 +11,13 @@ from typing import Any
 
 from node_process import NodeProcess
 
-from handbook import dashboards, facts, panels, rules
+from handbook import facts
 from handbook.control import Control, Refused
-from handbook.dashboards import Dashboard
-from handbook.prometheus import Prometheus
-from handbook.query_api import QueryApi
-from handbook.shift import STEP, Shift
+from handbook.monitoring import dashboards, panels, rules
+from handbook.monitoring.dashboards import Dashboard
+from handbook.monitoring.prometheus import Prometheus
+from handbook.monitoring.query_api import QueryApi
+from handbook.monitoring.shift import STEP, Shift
 
 MONITORING = facts.ROOT / "monitoring"
 BOARDS = [dashboards.load_dashboard(MONITORING / f"grafana_{name}_dashboard.json") for name in ("treasury", "energy")]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from handbook import alertmanager, rule_tests
 from handbook.chain.config import MONITORING
 from handbook.chain.walk import TOLD, receivers
-from handbook.rules import SEVERITIES, Rule, load_rules
+from handbook.monitoring import alertmanager, rule_tests
+from handbook.monitoring.rules import SEVERITIES, Rule, load_rules
 
 CONFIG = MONITORING / "alertmanager.yml"
 RULES = {rule.name: rule for rule in load_rules(MONITORING / "alert_rules.yml") if rule.alert}

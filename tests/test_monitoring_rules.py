@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from handbook import catalogue, facts, promql, rule_tests, rules, tool
+from handbook import facts, tool
+from handbook.monitoring import catalogue, promql, rule_tests, rules
 from handbook.problem import Problem
 
 MONITORING = facts.ROOT / "monitoring"

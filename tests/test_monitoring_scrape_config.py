@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from handbook import facts, rules, scrape_config
+from handbook import facts
+from handbook.monitoring import rules, scrape_config
 from handbook.problem import Problem
 
 MONITORING = facts.ROOT / "monitoring"

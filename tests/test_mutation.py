@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from handbook import facts, rule_slices, rules, tool
-from handbook.page import Block, Page, read_page
-from handbook.runner import PageRun, Verdict
+from handbook import facts, tool
+from handbook.monitoring import rule_slices, rules
+from handbook.pages.page import Block, Page, read_page
+from handbook.pages.runner import PageRun, Verdict
 from handbook.target import Addresses, MockProcess, Target, running_mock
 
 REFERENCE = facts.ROOT / "docs" / "TREASURY_RPC_ENDPOINTS.md"

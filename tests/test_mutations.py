@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from handbook import bench, cases, facts, mutations, trial
-from handbook.fields import Field
-from handbook.mutations import Mutation
-from handbook.trial import Result
+from handbook import facts
+from handbook.rpc import bench, cases, mutations, trial
+from handbook.rpc.fields import Field
+from handbook.rpc.mutations import Mutation
+from handbook.rpc.trial import Result
 
 ALL = [case for found in cases.load().values() for case in found]
 SHORT, WHOLE = "docs/index.md", "docs/TREASURY_RPC_ENDPOINTS.md"
@@ -68,8 +69,8 @@ def test_a_case_that_looks_at_types_only_lets_values_pass(results: list[Result])
 
 BREAKING = """
 import json, os
-from handbook import mutations
-from handbook.fields import Field
+from handbook.rpc import mutations
+from handbook.rpc.fields import Field
 from handbook.node import methods
 
 broken, plain = json.loads(os.environ["BROKEN"]), methods.run

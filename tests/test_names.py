@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from handbook import examples, facts, names
-from handbook.page import read_page
+from handbook import facts
+from handbook.pages import examples, names
+from handbook.pages.page import read_page
 
 CASES = Path(__file__).parent / "cases" / "names"
 ENTRIES = facts.load("retired.yml")

@@ -15,7 +15,8 @@ import pytest
 import yaml
 from node_process import NEW_YEAR, RECORDINGS, NodeProcess, ask, fresh_node, payload, timelocked
 
-from handbook import catalogue, facts, tool
+from handbook import facts, tool
+from handbook.monitoring import catalogue
 from handbook.node import events as ev
 from handbook.node.config import Limits
 from handbook.node.exposition import Metrics, render

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from node_process import ask, fresh_node
 
-from handbook import refusals, steering
+from handbook import refusals
 from handbook.macros import MacroError, draw
 from handbook.macros.control import HOMES
 from handbook.node import control, results
@@ -16,7 +16,8 @@ from handbook.node.desk import Desk
 from handbook.node.failure import RpcError
 from handbook.node.gate import Caller
 from handbook.node.members import MEMBERS
-from handbook.page import read_page
+from handbook.pages import steering
+from handbook.pages.page import read_page
 
 REFUSALS = [(name, one) for name, refusals in refusals.load().items() for one in refusals]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from handbook import catalogue, facts, tool
+from handbook import facts, tool
+from handbook.monitoring import catalogue
 from handbook.ports import free_port
 
 SCRIPT = facts.ROOT / "monitoring" / "node_textfile.sh"

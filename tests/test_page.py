@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from handbook.page import read_page, slugify
+from handbook.pages.page import read_page, slugify
 
 
 def test_every_place_a_fence_can_stand(cases: Path) -> None:

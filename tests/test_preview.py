@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from handbook import dashboards, facts, inputs, panels, pictures, preview, previews, renumber, shift, units
-from handbook.history import History
-from handbook.panels import Line, Shown
+from handbook import facts, pictures
+from handbook.monitoring import dashboards, panels, preview, previews, renumber, shift, units
+from handbook.monitoring.panels import Line, Shown
+from handbook.pages import inputs
+from handbook.tuning.history import History
 
 BOARDS = [dashboards.load_dashboard(file) for file in previews.BOARDS]
 

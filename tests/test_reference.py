@@ -18,10 +18,10 @@ import pytest
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
-from handbook import reference, schemas
 from handbook.node import energy_reads, gate, liveness, treasury
 from handbook.node.config import EnergyRates, Limits
 from handbook.node.methods import ALIASES, METHODS
+from handbook.rpc import reference, schemas
 
 DOCUMENT = reference.load()
 

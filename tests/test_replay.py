@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from handbook import tool
-from handbook.replay import Firing, firings
+from handbook.tuning.replay import Firing, firings
 
 STEP = 30
 STEPS = 120

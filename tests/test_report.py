@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from handbook import report
-from handbook.examples import validator
-from handbook.page import read_page
-from handbook.runner import Verdict
+from handbook.pages import report
+from handbook.pages.examples import validator
+from handbook.pages.page import read_page
+from handbook.pages.runner import Verdict
 
 
 def verdicts(cases: Path) -> list[Verdict]:

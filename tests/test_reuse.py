@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from handbook import green, inputs
-from handbook.page import read_page
-from handbook.run import Options, Run
-from handbook.runner import Verdict
+from handbook.pages import green, inputs
+from handbook.pages.page import read_page
+from handbook.pages.run import Options, Run
+from handbook.pages.runner import Verdict
 from handbook.target import MockProcess
 
 PAGE = "# Page\n\n```bash\necho ran >> {log}\n```\n"

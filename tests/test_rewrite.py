@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from handbook.page import read_page
-from handbook.rewrite import rewrite
+from handbook.pages.page import read_page
+from handbook.pages.rewrite import rewrite
 
 PAGE = """# Page
 

@@ -8,9 +8,9 @@ import pytest
 
 from handbook import document, facts
 from handbook.macros.runbooks import runbook_table
-from handbook.page import read_page
-from handbook.rules import Rule, load_rules
-from handbook.runbook import SECTIONS, Runbook, all_runbooks, check, check_links
+from handbook.monitoring.rules import Rule, load_rules
+from handbook.pages.page import read_page
+from handbook.pages.runbook import SECTIONS, Runbook, all_runbooks, check, check_links
 
 CASES = Path(__file__).parent / "cases" / "runbooks"
 TEMPLATE = facts.ROOT / "runbooks" / "_template.md"

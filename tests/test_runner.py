@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from handbook.page import PageError, read_page
-from handbook.runner import PageRun, Verdict
+from handbook.pages.page import PageError, read_page
+from handbook.pages.runner import PageRun, Verdict
 from handbook.target import Target
 
 CASES = sorted((Path(__file__).parent / "cases" / "pages").glob("*.md"))

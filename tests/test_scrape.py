@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from node_process import RECORDINGS, NodeProcess
 
-from handbook import scrape
-from handbook.scrape import NoScrape
+from handbook.monitoring import scrape
+from handbook.monitoring.scrape import NoScrape
 
 IDLE = (RECORDINGS / "metrics-idle-executor.txt").read_bytes()
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handbook.session import Ran, Session
+from handbook.pages.session import Ran, Session
 
 
 @pytest.fixture

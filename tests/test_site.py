@@ -10,9 +10,9 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
 from handbook import facts
-from handbook.ledger import shown_blocks
-from handbook.page import read_page
-from handbook.rules import load_rules
+from handbook.monitoring.rules import load_rules
+from handbook.pages.ledger import shown_blocks
+from handbook.pages.page import read_page
 
 
 @pytest.fixture(scope="session")

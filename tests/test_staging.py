@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from handbook.page import read_page
-from handbook.runner import PageRun, Verdict
-from handbook.staging import Staging
+from handbook.pages.page import read_page
+from handbook.pages.runner import PageRun, Verdict
+from handbook.pages.staging import Staging
 from handbook.target import Addresses, Target
 
 CASE = "gov.treasury.disbursement/an-unknown-id-is-not-found"

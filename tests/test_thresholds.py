@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from handbook import catalogue, dashboards, facts, retune, rules, thresholds
+from handbook import facts
+from handbook.monitoring import catalogue, dashboards, rules
+from handbook.monitoring.rules import Rule
 from handbook.problem import Problem
-from handbook.rules import Rule
+from handbook.tuning import retune, thresholds
 
 MONITORING = facts.ROOT / "monitoring"
 FILES = [MONITORING / name for name in retune.RULE_FILES]

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from handbook import facts, rules, staging_week, thresholds, tune, tuning, tuning_plot, tuning_table
+from handbook import facts
 from handbook.__main__ import main
-from handbook.page import read_page
-from handbook.prometheus import Prometheus
-from handbook.query_api import QueryApi, QueryFailed
-from handbook.tuning import Measured, Window
+from handbook.monitoring import rules
+from handbook.monitoring.prometheus import Prometheus
+from handbook.monitoring.query_api import QueryApi, QueryFailed
+from handbook.pages.page import read_page
+from handbook.tuning import staging_week, thresholds, tune, tuning, tuning_plot, tuning_table
+from handbook.tuning.tuning import Measured, Window
 
 RULES = rules.load_rules(*tune.RULES)
 KEYS = ("TreasuryDisbursementLagHigh", "TreasuryExecutorSilent", "TreasuryCounterShort")

@@ -30,7 +30,7 @@ def overlaps(directory: Path, alone: str) -> int:
             "-m",
             "pytest",
             "-p",
-            "handbook.plugin",
+            "handbook.pages.plugin",
             "-c",
             os.devnull,
             "--rootdir",

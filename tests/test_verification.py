@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from handbook import facts
-from handbook.page import read_page
+from handbook.pages.page import read_page
 from handbook.target import MockProcess
 
 CASES = Path(__file__).parent / "cases" / "verification"
@@ -36,7 +36,7 @@ def verify(node: MockProcess, *names: str) -> subprocess.CompletedProcess[str]:
     at = node.addresses
     assert at.control and at.metrics
     return run(
-        sys.executable, "-m", "pytest", "-p", "handbook.plugin", "-p", "no:cacheprovider", "-q",
+        sys.executable, "-m", "pytest", "-p", "handbook.pages.plugin", "-p", "no:cacheprovider", "-q",
         "--rootdir", facts.ROOT, "-c", facts.ROOT / "pyproject.toml",
         "--node", at.node, "--control", at.control, "--metrics", at.metrics, *(CASES / name for name in names),
     )  # fmt: skip

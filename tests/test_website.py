@@ -9,9 +9,10 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
 
-from handbook import facts, inputs, report, website
-from handbook.page import EFFECTS, Page, read_page
-from handbook.runner import Verdict
+from handbook import facts
+from handbook.pages import inputs, report, website
+from handbook.pages.page import EFFECTS, Page, read_page
+from handbook.pages.runner import Verdict
 
 PAGE = """---
 title: Page

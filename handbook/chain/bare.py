@@ -19,7 +19,7 @@ from handbook.chain.process import NotInTime, wait_until
 from handbook.chain.stack import Stack
 from handbook.chain.walk import Course, Scene, receivers
 from handbook.chain.watch import Watch
-from handbook.rules import Rule
+from handbook.monitoring.rules import Rule
 
 STOPPED = "Prometheus is stopped"
 ABSENT = re.compile(r'absent\(\w+\{job="([^"]+)"')

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from handbook import facts, links, rules
-from handbook.page import read_page
+from handbook import facts
+from handbook.monitoring import rules
+from handbook.pages import links
+from handbook.pages.page import read_page
 
 
 def opens(url: str, root: Path = facts.ROOT) -> str:

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from handbook import rules
 from handbook.chain import bare, config
 from handbook.chain.fault import Fault
 from handbook.chain.faults import FAULTS, WATCHDOG
@@ -18,8 +17,9 @@ from handbook.chain.ground import UNTOUCHED, Ground
 from handbook.chain.result import Result, result
 from handbook.chain.walk import Course, Scene, walk
 from handbook.chain.watch import Key, Watch
+from handbook.monitoring import rules
+from handbook.monitoring.rules import Rule
 from handbook.problem import Problem
-from handbook.rules import Rule
 
 PATIENCE = 60.0
 """Seconds for a step: the longest takes 17 on an idle machine."""

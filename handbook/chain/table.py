@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from handbook import rules
 from handbook.chain import bare, config, run, walk
 from handbook.chain.faults import FAULTS, WATCHDOG
 from handbook.chain.result import Result, reach, read
+from handbook.monitoring import rules
 
 HEAD = "| alert and its runbook | what is broken | who is told | fires | clears |\n|---|---|---|--:|--:|"
 

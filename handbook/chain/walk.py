@@ -14,7 +14,7 @@ from handbook.chain.recorder import Message
 from handbook.chain.stack import Stack
 from handbook.chain.watch import Key, Watch
 from handbook.control import Refused, Unreachable
-from handbook.rules import Rule
+from handbook.monitoring.rules import Rule
 
 TOLD = {
     "critical": frozenset({"pagerduty", "treasury-team"}),

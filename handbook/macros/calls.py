@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from handbook.cases import Case
-from handbook.layout import as_json, as_python, flat_text, lay_out
+from handbook.rpc.cases import Case
+from handbook.rpc.layout import as_json, as_python, flat_text, lay_out
 
 WIDTH = 72
 NODE = '"${NODE:-http://127.0.0.1:3030}"'

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from handbook import claims, facts
+from handbook import facts
 from handbook.macros import MacroError, cell
+from handbook.pages import claims
 
 
 def claim_table(subject: str) -> str:

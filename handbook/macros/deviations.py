@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from handbook import facts, rules
+from handbook import facts
 from handbook.macros import MacroError, cell
+from handbook.monitoring import rules
 from handbook.node.deviations import AT_START
 
 AREAS = {

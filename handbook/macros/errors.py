@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from itertools import groupby, takewhile
 
-from handbook import errors, reference
 from handbook.macros import cell
 from handbook.macros.method import case_anchor
-from handbook.sections import anchor, page_of
+from handbook.pages.sections import anchor, page_of
+from handbook.rpc import errors, reference
 
 LABEL = 40
 """Characters of a message in the table of contents."""

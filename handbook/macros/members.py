@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from handbook import facts
-from handbook.layout import as_json
 from handbook.macros import cell
+from handbook.rpc.layout import as_json
 
 U64, I64 = 2**64 - 1, 2**63 - 1
 SHAPES = {

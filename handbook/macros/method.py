@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from handbook import cases, errors, facts, reference
-from handbook.cases import Case
+from handbook import facts
 from handbook.macros import MacroError, calls, cell, members
-from handbook.sections import anchor
+from handbook.pages.sections import anchor
+from handbook.rpc import cases, errors, reference
+from handbook.rpc.cases import Case
 
 EFFECTS = {"read": "reads", "write": "writes", "destructive": "destructive"}
 ROLES = {

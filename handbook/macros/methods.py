@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from handbook import facts, reference
+from handbook import facts
 from handbook.macros import MacroError, cell
-from handbook.sections import anchor, page_of
+from handbook.pages.sections import anchor, page_of
+from handbook.rpc import reference
 
 
 def method_table(page: str = "") -> str:

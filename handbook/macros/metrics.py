@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from handbook import catalogue, dashboards, facts, metric_coverage, metric_uses, names, rules
-from handbook.catalogue import Metric
-from handbook.metric_uses import Use
-from handbook.renumber import panels
-from handbook.rules import Rule
-from handbook.scrape_limits import JOB
+from handbook import facts
+from handbook.monitoring import catalogue, dashboards, metric_coverage, metric_uses, rules
+from handbook.monitoring.catalogue import Metric
+from handbook.monitoring.metric_uses import Use
+from handbook.monitoring.renumber import panels
+from handbook.monitoring.rules import Rule
+from handbook.monitoring.scrape_limits import JOB
+from handbook.pages import names
 
 MONITORING = facts.ROOT / "monitoring"
 SYSTEMS = {

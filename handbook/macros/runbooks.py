@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from handbook import facts, rules, runbook
+from handbook import facts
+from handbook.monitoring import rules
+from handbook.pages import runbook
 
 
 def runbook_table() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from handbook import staging_week, thresholds, tuning_table
+from handbook.tuning import staging_week, thresholds, tuning_table
 
 INCIDENTS = {
     "executor dead": "the executor has ended, nothing is paid",

@@ -6,7 +6,7 @@ from playwright.sync_api import Browser
 from test_browser import new_context, open_page
 
 from handbook import facts
-from handbook.page import read_page
+from handbook.pages.page import read_page
 
 ENERGY = facts.ROOT / "docs" / "ENERGY_RPC_ENDPOINTS.md"
 

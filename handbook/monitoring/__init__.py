@@ -1,0 +1,1 @@
+"""What is deployed to watch a node: metrics, scrapes, rules, routes, dashboards."""

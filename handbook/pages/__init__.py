@@ -1,0 +1,1 @@
+"""Pages and their blocks: read, checked, run, reported, published."""

@@ -1,0 +1,1 @@
+"""The RPC as described and as it answers: facts, cases, conformance, mutations."""
