@@ -63,9 +63,11 @@ def check(monitoring: bool = False) -> Checked:
 
 def _facts(checked: Checked) -> None:
     """What pages are made of. Raises Unreadable for the first thing in them that breaks its schema."""
+    for file in sorted(facts.SNIPPETS.glob("*.yml")):
+        if not isinstance((read := document.read(file)).data, list | dict) or not read.data:
+            raise document.Unreadable(Problem(read.where(), "expected entries, found none"))
     for name in FACTS:
-        file = facts.SNIPPETS / f"{name}.yml"
-        read = document.read(file)
+        read = document.read(facts.SNIPPETS / f"{name}.yml")
         validator = examples.validator(name.replace("_", "-"))
         for error in sorted(validator.iter_errors(read.data), key=lambda one: list(map(str, one.path))):
             where = read.where(*error.absolute_path)

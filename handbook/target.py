@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from handbook import facts
+from handbook import facts, tool
 from handbook.control import Control, Unreachable
 from handbook.monitoring.prometheus import Prometheus
 from handbook.ports import free_port
@@ -186,9 +186,4 @@ class MockProcess:
         raise RuntimeError(f"the mock node was not ready within {seconds:.0f} s; its log: {self.log}")
 
     def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        tool.end(self.process)

@@ -1,4 +1,4 @@
-"""Programs from Debian packages that the checks call: promtool, amtool, servers.
+"""Programs that are called: promtool, amtool and the servers, most of them from Debian packages.
 
 They say SUCCESS to much that is dead (an empty rule file, a quantile of 95), so no check rests on their exit
 status alone.
@@ -47,6 +47,16 @@ def program(name: str) -> str:
     if found is None:
         raise MissingTool(name)
     return found
+
+
+def end(process: subprocess.Popen[bytes], patience: float = 10) -> None:
+    """Ends a server, by force after `patience` seconds."""
+    process.terminate()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def run(name: str, *arguments: str, directory: Path | None = None, seconds: float = 60) -> Said:

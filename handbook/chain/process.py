@@ -62,9 +62,4 @@ class Server:
             raise NotInTime(f"{self._name} ended at its start: {said[-1] if said else 'it said nothing'}")
 
     def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        tool.end(self.process)

@@ -10,7 +10,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from handbook import facts
+from handbook import facts, tool
 from handbook.monitoring.query_api import QueryApi, QueryFailed
 from handbook.ports import free_port
 
@@ -71,12 +71,7 @@ class Prometheus:
         return []
 
     def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        tool.end(self._process)
         self._scratch.cleanup()
 
 

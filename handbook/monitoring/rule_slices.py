@@ -43,7 +43,7 @@ def run(tests: dict[str, Any], groups: Groups, directory: Path, names: Collectio
         (directory / head["rule_files"][0]).write_text(_dump({"groups": kept}))
         files.append(f"{number:03}-tests.yml")
         (directory / files[-1]).write_text(_dump({**head, "tests": [test]}))
-    return tool.run("promtool", "test", "rules", *files, directory=directory) if files else Said(0, "")
+    return tool.run("promtool", "test", "rules", *files, directory=directory, seconds=300) if files else Said(0, "")
 
 
 def load(file: Path) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def _promtool(file: Path) -> tool.Said:
             return said
     except (LookupError, TypeError, AttributeError, ValueError, OSError, yaml.YAMLError):
         pass  # promtool says it better
-    return tool.run("promtool", "test", "rules", file.name, directory=directory)
+    return tool.run("promtool", "test", "rules", file.name, directory=directory, seconds=300)
 
 
 def _loaded(found: Document, file: Path, rules: tuple[Rule, ...]) -> list[Problem]:
