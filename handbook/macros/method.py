@@ -89,11 +89,11 @@ def _params(method: dict[str, Any]) -> str:
     for param in method["params"]:
         own = {key: param[key] for key in ("description", "x-unit", "x-clamp") if key in param}
         for row in members.rows(param["name"], {**param["schema"], **own}, param["required"]):
-            required = "yes" if row.required else ""
-            rows.append((f"`{row.name}`", row.type, row.unit, required, row.default, row.limits, row.meaning))
+            default = "required" if row.required else row.default
+            rows.append((f"`{row.name}`", _with_unit(row), default, _joined(row.meaning, row.limits)))
     loose = method.get("x-params-check") == "none"
     note = "\n\nWhat does not fit an optional param counts as left out." if loose else ""
-    table = _table(("Param", "Type", "Unit", "Required", "Default", "Limits", "Meaning"), rows)
+    table = _table(("Param", "Type", "Default", "Meaning and limits"), rows)
     return f"**Params**\n\n{table}{note}"
 
 
@@ -105,8 +105,8 @@ def _result(method: dict[str, Any]) -> str:
     said = schema.get("description", schema["title"])
     if not told:
         return f"**Result**: {said} ({link})"
-    rows = [(f"`{row.name}`", row.type, row.unit, _joined(row.meaning, row.limits)) for row in told]
-    table = _table(("Member", "Type", "Unit", "Meaning"), rows)
+    rows = [(f"`{row.name}`", _with_unit(row), _joined(row.meaning, row.limits)) for row in told]
+    table = _table(("Member", "Type", "Meaning"), rows)
     if len(rows) > LONG:
         table = f'??? info "{len(rows)} members"\n\n{calls.indented(table)}'
     return f"**Result** ({link}): {said}\n\n{table}"
@@ -117,6 +117,10 @@ def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     used = [column for column in range(len(heads)) if any(row[column] for row in rows)]
     lines = [heads, ("---",) * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line[column] for column in used)} |" for line in lines)
+
+
+def _with_unit(row: members.Row) -> str:
+    return f"{row.type}, {row.unit}" if row.unit else row.type
 
 
 def _joined(*parts: str) -> str:
