@@ -3,8 +3,8 @@
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
-# processes that share the tests: most of them wait for a node, a browser or a Prometheus
-WORKERS ?= 4
+# processes that share the tests: half of their time they wait for a node, a browser or a Prometheus
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 BIN := .venv/bin
 READY := .venv/ready
 # command:Debian package, for the pages; the tests also open the site in a browser
