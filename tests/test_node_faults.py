@@ -6,12 +6,13 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from node_process import NEW_YEAR, NodeProcess, call, payload, post
+from node_process import NEW_YEAR, NodeProcess, call, fresh_node, payload, post
 
 from handbook.control import Refused
 from handbook.node.deviations import SWITCHES
@@ -165,6 +166,15 @@ def test_a_skewed_clock_is_off_until_the_fault_is_cleared(node: NodeProcess) -> 
     node.control.call("mock.fault.clear")
     assert node.rpc.call(SUBMIT, payload(1))["created_at"] == NEW_YEAR
     assert injected(node) == {"clock_skew": 1}
+
+
+def test_a_second_that_passes_meanwhile_is_no_skewed_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = count(NEW_YEAR)
+    with fresh_node(tmp_path, clock=None) as one:
+        one.faults.add("delay", None)
+        monkeypatch.setattr("handbook.node.node.time.time", lambda: next(seconds))
+        assert one.now() < one.now()
+        assert one.faults.claim() == ()
 
 
 def test_a_skewed_clock_shows_in_every_call_that_stamps_or_judges_a_time(node: NodeProcess) -> None:

@@ -102,14 +102,18 @@ class Node:
 
     def now(self) -> int:
         """The node's clock in Unix seconds, off by what `clock_skew` says: for times that a call stamps or judges."""
-        now = self.clock()
-        if self.faults.standing and now != self.true_now():
+        true = self.true_now()
+        now = self._skewed(true)
+        if now != true:
             self.hit("clock_skew")
         return now
 
     def clock(self) -> int:
         """The same, for showing it: no call is affected."""
-        true = self.true_now()
+        return self._skewed(self.true_now())
+
+    def _skewed(self, true: int) -> int:
+        """Of one reading of the true clock: a second one may already be in the next second."""
         return max(true + self.faults.skew(true), 0) if self.faults.standing else true
 
     def true_now(self) -> int:
